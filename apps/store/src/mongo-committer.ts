@@ -1,0 +1,212 @@
+import { changedFields, parseJson, RejectedRecordError, scopeViolation, TidemarkError, type JsonValue } from '@tidemark/model';
+import { withTransaction } from '@tidemark/mongo';
+import { Binary, type UpdateFilter } from 'mongodb';
+import { planCommit, type CommitPlan, type Observation, type PlannedChange, type Rejection, type StoredState } from './commit-plan.js';
+import type { KeyedMutex } from './keyed-mutex.js';
+import { connectionKey, FULL, type Lease } from './lease.js';
+import { CommitConflict, writeChanges, type RecordWrite } from './mongo-change-writer.js';
+import { OPERATION, idOfKey, recordKey, type ConnectionDocument, type CountersDocument, type RecordDocument, type RunDocument, type StoreDatabase } from './mongo-collections.js';
+import { modelScope, notFound, type MongoConnections } from './mongo-connections.js';
+import { writeQuarantine } from './mongo-quarantine.js';
+import type { MongoRuns } from './mongo-runs.js';
+import type { MongoSeenKeys } from './mongo-seen-keys.js';
+
+/** One page of a run. */
+export interface CommitPage {
+  readonly pageNumber: number;
+  readonly observedSequence: number;
+  readonly observations: readonly Observation[];
+  readonly rejections: readonly Rejection[];
+  readonly checkpoint: Uint8Array;
+}
+
+/** What became of a page: the run after it, or the payloads that it lacks. */
+export type CommitResult =
+  | { readonly missing: readonly number[] }
+  | { readonly run: RunDocument; readonly unchangedShare: number };
+
+const CONFLICT_BUDGET_MS = 20_000;
+const MAX_PAGE_RECORDS = 1_000;
+const MAX_PAGE_BYTES = 12 * 1024 * 1024;
+const MAX_CHECKPOINT_BYTES = 64 * 1024;
+
+/** Commits pages (R2, R3): plans outside a transaction, writes inside one that holds only if nothing came between. */
+export class MongoCommitter {
+  constructor(
+    readonly db: StoreDatabase,
+    readonly connections: MongoConnections,
+    readonly runs: MongoRuns,
+    readonly seenKeys: MongoSeenKeys,
+    readonly mutex: KeyedMutex,
+  ) {}
+
+  /** Commits a page, or answers a page already committed as the first time. Throws LEASE_LOST, PAGE_OUT_OF_ORDER, SCOPE_VIOLATED. */
+  async commit(lease: Lease, page: CommitPage): Promise<CommitResult> {
+    checkBounds(page);
+    const known = this.connections.known(lease.tenantId, lease.connectionId);
+    // Before its turn comes: the page ahead is still being written then. The turn itself is taken before anything is
+    // awaited, so that pages sent one behind the other commit in that order.
+    if (known !== undefined) verifyPayloads(page, known, lease.model);
+    return this.mutex.run(connectionKey(lease), async () => {
+      const connection = known ?? (await this.connections.get(lease.tenantId, lease.connectionId));
+      return retryConflicts(() => this.#attempt(connection, connection === known, lease, page));
+    });
+  }
+
+  async #attempt(connection: ConnectionDocument, verified: boolean, lease: Lease, page: CommitPage): Promise<CommitResult> {
+    const uid = connection._id;
+    // The clock is read before the records: if it has not moved when the transaction writes it, neither have they.
+    const [current, run, clock] = await Promise.all([
+      this.connections.refresh(connection),
+      this.runs.get(connection, lease),
+      this.db.clocks.findOne({ _id: uid }),
+    ]);
+    if (clock === null) throw notFound();
+    if (isCommitted(run, page)) return { run, unchangedShare: 0 };
+    if (!verified || current.scope.revision !== connection.scope.revision) verifyPayloads(page, current, lease.model);
+    const stored = await this.#stored(uid, lease.model, page.observations);
+    const seen = lease.kind === FULL ? await this.seenKeys.load(run) : undefined;
+    const plan = planCommit(page.observations, page.rejections, {
+      runId: lease.runId,
+      snapshot: seen !== undefined,
+      observedSequence: page.observedSequence,
+      stored,
+      seen: (id) => seen?.has(id) ?? false,
+    });
+    if (plan.missing.length > 0) return { missing: plan.missing };
+    const writes = await this.#writes(uid, lease.model, plan.changes);
+    const packed = seen?.pack([...plan.seenLive, ...plan.seenOther]) ?? Buffer.alloc(0);
+    const target = { uid, model: lease.model, runId: lease.runId, cause: lease.kind, head: clock.seq };
+    const update = advanceRun(page, plan, writes, clock.seq);
+    const after = await withTransaction(this.db.client, async (session) => {
+      if (writes.length > 0) await writeChanges(this.db, session, target, writes);
+      await this.seenKeys.write(session, run, packed);
+      await writeQuarantine(this.db, session, run, plan.rejections);
+      return this.runs.advance(run, update, session);
+    });
+    this.seenKeys.committed(run, packed);
+    return { run: after, unchangedShare: plan.unchanged / Math.max(1, page.observations.length) };
+  }
+
+  async #stored(uid: string, model: string, observations: readonly Observation[]): Promise<Map<string, StoredState>> {
+    const keys = observations.map(({ id }) => recordKey(uid, model, id));
+    const stored = new Map<string, StoredState>();
+    if (keys.length === 0) return stored;
+    const projection = { v: 1, s: 1, r: 1, o: 1, f: 1 };
+    const documents = await this.db.records.find({ _id: { $in: keys } }, { projection, batchSize: MAX_PAGE_RECORDS + 1 }).toArray();
+    for (const { _id, v, s, r, o, f } of documents) {
+      const state = { version: v, sequence: s, runId: r, deleted: o === OPERATION.DELETED, fingerprint: f?.buffer };
+      stored.set(idOfKey(_id, model, uid), state);
+    }
+    return stored;
+  }
+
+  /** Adds to each change the version before it and what differs from it. */
+  async #writes(uid: string, model: string, changes: readonly PlannedChange[]): Promise<RecordWrite[]> {
+    const known = changes.filter(({ version }) => version > 1);
+    const previous = await readPrevious(this.db, uid, model, known.map(({ observation }) => observation.id));
+    return changes.map((change) => {
+      const { observation, version, operation } = change;
+      const before = previous.get(observation.id);
+      if ((before?.v ?? 0) !== version - 1) throw new CommitConflict('a record changed since it was read');
+      const [old, fresh] = operation === 'UPDATED' ? [before?.p?.buffer, observation.payload] : [];
+      const fields = old && fresh ? changedFields(parsePayload(old, model), parsePayload(fresh, model)) : [];
+      return { change, previous: before, changedFields: fields };
+    });
+  }
+}
+
+/** Plans and writes again while other commits come between, within a budget. */
+export async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + CONFLICT_BUDGET_MS;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof CommitConflict)) throw error;
+      if (performance.now() > deadline) {
+        throw new TidemarkError('DATABASE_UNAVAILABLE', 'too many writers of this connection; nothing was written; try again', { cause: error });
+      }
+    }
+  }
+}
+
+/** The newest versions of records, by id. */
+export async function readPrevious(
+  db: StoreDatabase,
+  uid: string,
+  model: string,
+  ids: readonly string[],
+): Promise<Map<string, RecordDocument>> {
+  if (ids.length === 0) return new Map();
+  const keys = ids.map((id) => recordKey(uid, model, id));
+  const documents = await db.records.find({ _id: { $in: keys } }, { batchSize: keys.length + 1 }).toArray();
+  return new Map(documents.map((document) => [idOfKey(document._id, model, uid), document]));
+}
+
+/** Proves every payload of a page to lie within the scope; nobody else's word is taken for it (P3). Throws SCOPE_VIOLATED. */
+function verifyPayloads({ observations }: CommitPage, connection: ConnectionDocument, model: string): void {
+  const scope = modelScope(connection, model);
+  for (const { payload } of observations) {
+    if (payload === undefined) continue;
+    const violation = scopeViolation(parsePayload(payload, model), scope);
+    if (violation === undefined) continue;
+    throw new TidemarkError('SCOPE_VIOLATED', `a record of ${model} came with field ${violation}, which the scope does not allow`);
+  }
+}
+
+function parsePayload(payload: Uint8Array, model: string): JsonValue {
+  try {
+    return parseJson(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
+  } catch (error) {
+    if (!(error instanceof RejectedRecordError)) throw error;
+    throw new TidemarkError('SOURCE_CONTRACT_BROKEN', `the connector sent a record of ${model} that is ${error.message}`);
+  }
+}
+
+function isCommitted(run: RunDocument, page: CommitPage): boolean {
+  if (run.state === 'READING' && run.pages === page.pageNumber) return false;
+  const same = run.pages === page.pageNumber + 1 && Buffer.compare(run.checkpoint.buffer, page.checkpoint) === 0;
+  if (same) return true;
+  const message = `page ${page.pageNumber} does not follow the ${run.pages} committed ones; begin the run again`;
+  throw new TidemarkError('PAGE_OUT_OF_ORDER', message);
+}
+
+function advanceRun(page: CommitPage, plan: CommitPlan, writes: readonly RecordWrite[], head: number): UpdateFilter<RunDocument> {
+  const count = (...operations: string[]): number =>
+    writes.filter(({ change }) => operations.includes(change.operation)).length;
+  const counters: CountersDocument = {
+    read: page.observations.length + page.rejections.length,
+    created: count('CREATED', 'RESTORED'),
+    updated: count('UPDATED'),
+    unchanged: plan.unchanged,
+    deleted: count('DELETED'),
+    quarantined: plan.rejections.length,
+    stale: plan.stale,
+  };
+  return {
+    $set: {
+      checkpoint: new Binary(page.checkpoint),
+      ...(writes.length > 0 ? { lastSequence: head + writes.length } : {}),
+    },
+    $inc: {
+      pages: 1,
+      ownSequences: writes.length,
+      seenLive: plan.seenLive.length,
+      anonymousRejections: plan.rejections.filter(({ id }) => id === undefined).length,
+      duplicateIds: plan.rejections.filter(({ reason }) => reason === 'ID_DUPLICATE').length,
+      ...Object.fromEntries(Object.entries(counters).map(([name, value]) => [`counters.${name}`, value])),
+    },
+  };
+}
+
+function checkBounds({ observations, rejections, checkpoint }: CommitPage): void {
+  const bytes = observations.reduce((sum, { payload }) => sum + (payload?.byteLength ?? 0), 0);
+  if (observations.length + rejections.length > 2 * MAX_PAGE_RECORDS || bytes > MAX_PAGE_BYTES) {
+    throw new TidemarkError('LIMIT_EXCEEDED', `a page holds at most ${MAX_PAGE_RECORDS} records and ${MAX_PAGE_BYTES} bytes`);
+  }
+  if (checkpoint.byteLength > MAX_CHECKPOINT_BYTES) {
+    throw new TidemarkError('LIMIT_EXCEEDED', `a checkpoint has at most ${MAX_CHECKPOINT_BYTES} bytes`);
+  }
+}
+

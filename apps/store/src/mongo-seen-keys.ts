@@ -1,0 +1,77 @@
+import { Binary, type ClientSession, type Filter } from 'mongodb';
+import type { RunDocument, SeenDocument, StoreDatabase } from './mongo-collections.js';
+import { SeenKeys } from './seen-keys.js';
+
+const CACHE_BYTES = 160 * 1024 * 1024;
+
+interface Entry {
+  readonly keys: SeenKeys;
+  /** Pages that the set holds. */
+  pages: number;
+}
+
+type RunKey = Pick<RunDocument, 'c' | 'run'>;
+
+function cacheKey({ c, run }: RunKey): string {
+  return `${c}:${run}`;
+}
+
+function pageRange({ c, run }: RunKey, end: number): Filter<SeenDocument> {
+  return { _id: { $gte: { c, run, page: 0 }, $lt: { c, run, page: end } } };
+}
+
+/**
+ * The seen-keys of running snapshots: durable as one document a page, written with the page's commit; in memory as a set
+ * that is built again from them whenever this process does not have the run's newest page. Bounded by bytes.
+ */
+export class MongoSeenKeys {
+  readonly #cache = new Map<string, Entry>();
+
+  constructor(readonly db: StoreDatabase) {}
+
+  /** The keys of all pages committed by a run. */
+  async load(run: RunDocument): Promise<SeenKeys> {
+    const cached = this.#cache.get(cacheKey(run));
+    if (cached?.pages === run.pages) {
+      this.#keep(cacheKey(run), cached);
+      return cached.keys;
+    }
+    const keys = new SeenKeys(run.run);
+    if (run.pages > 0) {
+      for await (const { k } of this.db.seen.find(pageRange(run, run.pages)).sort({ _id: 1 })) keys.addPacked(k.buffer);
+    }
+    this.#keep(cacheKey(run), { keys, pages: run.pages });
+    return keys;
+  }
+
+  /** Writes a page's keys inside its commit. */
+  async write(session: ClientSession, run: RunDocument, packed: Buffer): Promise<void> {
+    if (packed.length === 0) return;
+    await this.db.seen.insertOne({ _id: { c: run.c, run: run.run, page: run.pages }, c: run.c, k: new Binary(packed) }, { session });
+  }
+
+  /** Takes a committed page's keys into the set. */
+  committed(run: RunDocument, packed: Buffer): void {
+    const entry = this.#cache.get(cacheKey(run));
+    if (entry?.pages !== run.pages) return;
+    entry.keys.addPacked(packed);
+    entry.pages++;
+  }
+
+  /** Removes what is kept of a run. */
+  async drop(run: RunKey): Promise<void> {
+    this.#cache.delete(cacheKey(run));
+    await this.db.seen.deleteMany(pageRange(run, Number.MAX_SAFE_INTEGER));
+  }
+
+  #keep(key: string, entry: Entry): void {
+    this.#cache.delete(key);
+    this.#cache.set(key, entry);
+    let bytes = [...this.#cache.values()].reduce((sum, { keys }) => sum + keys.bytes, 0);
+    for (const [oldest, { keys }] of this.#cache) {
+      if (bytes <= CACHE_BYTES || oldest === key) break;
+      this.#cache.delete(oldest);
+      bytes -= keys.bytes;
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import { DeleteDecision as Decision, RejectReason, rejectReasonToJSON, type Certificate, type CommitPageRequest, type FinishRunRequest, type Guard, type Lease as LeaseMessage, type Scope, type SyncCounters } from '@tidemark/contracts';
+import type { RejectReasonName } from '@tidemark/model';
+import { DEFAULT_GUARD, type GuardLimits } from './certificate.js';
+import type { Observation, Rejection } from './commit-plan.js';
+import type { Lease } from './lease.js';
+import type { CertificateDocument, RunDocument } from './mongo-collections.js';
+import type { CommitPage } from './mongo-committer.js';
+import type { ScopeSpec } from './mongo-connections.js';
+import type { DeleteDecision, RunEnd } from './mongo-finisher.js';
+import { invalidField } from './record-request.js';
+
+/** A lease from its message. Throws REQUEST_INVALID. */
+export function toLease(lease: LeaseMessage | undefined): Lease {
+  if (lease === undefined) throw invalidField('lease', 'is required');
+  if (lease.tenantId === '' || lease.runId === '') throw invalidField('lease', 'names a tenant and a run');
+  const { tenantId, connectionId, model, kind, runId } = lease;
+  return { tenantId, connectionId, model, kind, runId, epoch: Number(lease.epoch) };
+}
+
+/** A page from its message. Throws REQUEST_INVALID. */
+export function toCommitPage(request: CommitPageRequest): CommitPage {
+  return {
+    pageNumber: Number(request.pageNumber),
+    observedSequence: Number(request.observedSequence),
+    observations: request.records.map(toObservation),
+    rejections: request.rejected.map((rejected): Rejection => ({
+      id: rejected.id,
+      position: rejected.position,
+      reason: toReasonName(rejected.reason),
+      message: rejected.message,
+    })),
+    checkpoint: request.checkpoint,
+  };
+}
+
+function toObservation(record: CommitPageRequest['records'][number]): Observation {
+  const { id, fingerprint, deleted } = record;
+  if (id === '') throw invalidField('records', 'every record has an id');
+  if (!deleted && fingerprint.byteLength !== 16) throw invalidField('records', 'a fingerprint has 16 bytes');
+  return { id, fingerprint, deleted, payload: record.payload.byteLength > 0 ? record.payload : undefined };
+}
+
+function toReasonName(reason: RejectReason): RejectReasonName {
+  switch (reason) {
+    case RejectReason.MALFORMED:
+      return 'MALFORMED';
+    case RejectReason.ID_MISSING:
+      return 'ID_MISSING';
+    case RejectReason.ID_DUPLICATE:
+      return 'ID_DUPLICATE';
+    case RejectReason.TYPE_MISMATCH:
+      return 'TYPE_MISMATCH';
+    case RejectReason.TOO_LARGE:
+      return 'TOO_LARGE';
+    case RejectReason.TOO_DEEP:
+      return 'TOO_DEEP';
+    case RejectReason.ENCODING:
+      return 'ENCODING';
+    case RejectReason.TRUNCATED:
+      return 'TRUNCATED';
+    case RejectReason.UNSPECIFIED:
+    case RejectReason.UNRECOGNIZED:
+      throw invalidField('rejected', `${rejectReasonToJSON(reason)} is no reason`);
+  }
+}
+
+/** The end of a run from its message. Throws REQUEST_INVALID. */
+export function toRunEnd({ end, guard, decision }: FinishRunRequest): RunEnd {
+  if (end === undefined) throw invalidField('end', 'is required');
+  return {
+    endEvidence: end.endEvidence,
+    failures: end.failures,
+    expectedRecords: end.expectedRecords === undefined ? undefined : Number(end.expectedRecords),
+    deltaCheckpoint: end.deltaCheckpoint,
+    guard: toGuard(guard),
+    decision: toDecision(decision),
+  };
+}
+
+function toGuard(guard: Guard | undefined): GuardLimits {
+  return {
+    maxDeletedShare: guard?.maxDeletedShare ?? DEFAULT_GUARD.maxDeletedShare,
+    minDeletedRecords: guard?.minDeletedRecords ?? DEFAULT_GUARD.minDeletedRecords,
+    maxQuarantinedShare: guard?.maxQuarantinedShare ?? DEFAULT_GUARD.maxQuarantinedShare,
+  };
+}
+
+function toDecision(decision: Decision): DeleteDecision {
+  switch (decision) {
+    case Decision.UNSPECIFIED:
+    case Decision.BY_GUARD:
+      return 'BY_GUARD';
+    case Decision.APPROVED:
+      return 'APPROVED';
+    case Decision.DISCARDED:
+      return 'DISCARDED';
+    case Decision.UNRECOGNIZED:
+      throw invalidField('decision', 'is unknown');
+  }
+}
+
+/** A scope from its message. */
+export function toScope(scope: Scope | undefined): ScopeSpec {
+  return { revision: Number(scope?.revision ?? 0n), models: scope?.models ?? [] };
+}
+
+/** What a run counted. */
+export function toCounters({ counters, pages }: RunDocument): SyncCounters {
+  return {
+    pages: BigInt(pages),
+    read: BigInt(counters.read),
+    created: BigInt(counters.created),
+    updated: BigInt(counters.updated),
+    unchanged: BigInt(counters.unchanged),
+    deleted: BigInt(counters.deleted),
+    quarantined: BigInt(counters.quarantined),
+    stale: BigInt(counters.stale),
+  };
+}
+
+/** A certificate's message. */
+export function toCertificate(certificate: CertificateDocument | undefined): Certificate | undefined {
+  if (certificate === undefined) return undefined;
+  const { certified, failures, endEvidence, expectedCount, observedCount, uniqueIds } = certificate;
+  return {
+    certified,
+    failures,
+    endEvidence,
+    expectedCount: expectedCount === undefined ? undefined : BigInt(expectedCount),
+    observedCount: BigInt(observedCount),
+    uniqueIds,
+  };
+}

@@ -1,0 +1,5 @@
+export { connectMongo, type ConnectOptions } from './connect.js';
+export { startEmbeddedMongo, type EmbeddedMongo, type EmbeddedMongoOptions } from './embedded.js';
+export { isDuplicateKey, isTransient, toTidemarkError } from './errors.js';
+export { findMongod, type FindMongodOptions, type FoundMongod, type MongodOrigin } from './find-mongod.js';
+export { withTransaction, type TransactionOptions } from './transaction.js';

@@ -1,0 +1,15 @@
+export { createBreaker, type Breaker, type BreakerOptions, type BreakerState } from './breaker.js';
+export { Breakers } from './breakers.js';
+export { delay } from './delay.js';
+export {
+  address,
+  logLevel,
+  port,
+  readEnvironment,
+  secret,
+  type DeepReadonly,
+  type Environment,
+} from './environment.js';
+export { describeError, type ErrorDescription } from './error-description.js';
+export { runService, type Part, type RunningService, type ServiceOptions } from './lifecycle.js';
+export { createLogger, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
