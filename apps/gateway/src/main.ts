@@ -1,5 +1,5 @@
 import { setDefaultHighWaterMark } from 'node:stream';
-import { createLogger, runService } from '@tidemark/runtime';
+import { configure, createLogger, runService } from '@tidemark/runtime';
 import { readConfig } from './config.js';
 import { startGateway, type Gateway } from './gateway.js';
 
@@ -7,7 +7,7 @@ import { startGateway, type Gateway } from './gateway.js';
 // 32 pages in this process, up to 32 MiB; two keep the relay as fast.
 setDefaultHighWaterMark(true, 2);
 
-const config = readConfig(process.env);
+const config = configure(readConfig, process.env);
 const logger = createLogger({ service: 'gateway', level: config.logLevel });
 
 let gateway: Gateway | undefined;

@@ -12,6 +12,10 @@ const SMALLEST_CACHE_MB = 256;
 const OPLOG_MB = 1024;
 const LAUNCH_TIMEOUT_MS = 60_000;
 const PORT_ATTEMPTS = 3;
+const UNCOMPRESSED = [
+  ...['--wiredTigerCollectionBlockCompressor', 'none', '--wiredTigerJournalCompressor', 'none'],
+  ...['--wiredTigerIndexPrefixCompression', 'false'],
+];
 
 /** How to start the embedded database. */
 export interface EmbeddedMongoOptions {
@@ -23,6 +27,8 @@ export interface EmbeddedMongoOptions {
   readonly cacheSizeMB?: number;
   /** Server parameters, as `--setParameter` takes them. */
   readonly parameters?: Readonly<Record<string, string>>;
+  /** Writes data, indexes and journal as they are, so that a search of the raw files finds what they hold. */
+  readonly uncompressed?: boolean;
   /** The process environment: PATH, MONGOMS_SYSTEM_BINARY, proxy and pip settings. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: (line: string) => void;
@@ -128,12 +134,13 @@ function launchOn(
   });
 }
 
-function mongodArguments({ cacheSizeMB = 0, parameters = {} }: EmbeddedMongoOptions): string[] {
+function mongodArguments({ cacheSizeMB = 0, parameters = {}, uncompressed }: EmbeddedMongoOptions): string[] {
   const cacheGB = Math.max(SMALLEST_CACHE_MB, cacheSizeMB) / 1024;
   const all = { diagnosticDataCollectionEnabled: 'false', ...parameters };
   return [
     ...['--wiredTigerCacheSizeGB', String(cacheGB), '--oplogSize', String(OPLOG_MB)],
     ...Object.entries(all).flatMap(([name, value]) => ['--setParameter', `${name}=${value}`]),
+    ...(uncompressed ? UNCOMPRESSED : []),
     // A socket file in /tmp would outlive a kill.
     ...(process.platform === 'win32' ? [] : ['--nounixsocket']),
   ];

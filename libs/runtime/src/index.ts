@@ -1,5 +1,6 @@
 export { createBreaker, type Breaker, type BreakerOptions, type BreakerState } from './breaker.js';
 export { Breakers } from './breakers.js';
+export { configure } from './configure.js';
 export { delay } from './delay.js';
 export {
   address,

@@ -1,0 +1,75 @@
+import { SchemaInference, type DiscoveredModel } from '@tidemark/connector-kit';
+import { isTidemarkError, recordId, RejectedRecordError, type JsonValue } from '@tidemark/model';
+import type { Folder } from './model-files.js';
+import type { Row } from './row.js';
+import { readSamples, type Samples } from './samples.js';
+import type { ModelSettings } from './settings.js';
+
+/** Rows of a model that its schema is inferred from. */
+const SAMPLE_ROWS = 1000;
+/** Faulty rows that warnings tell the positions of. */
+const MAX_FAULTS = 10;
+
+/** The models of a folder with their inferred schemas. */
+export async function discoverModels(folder: Folder, signal: AbortSignal): Promise<DiscoveredModel[]> {
+  const models: DiscoveredModel[] = [];
+  for (const name of await folder.modelNames()) models.push(await discoverModel(folder, name, signal));
+  return models;
+}
+
+async function discoverModel(folder: Folder, name: string, signal: AbortSignal): Promise<DiscoveredModel> {
+  const model = await folder.model(name);
+  const { rows, columns, warnings } = await samplesOf(folder, model, signal);
+  const inference = new SchemaInference();
+  columns.forEach((column) => inference.declare(column));
+  for (const row of rows) {
+    if (row.value !== undefined && row.fault === undefined) inference.add(row.value);
+  }
+  return {
+    name,
+    jsonSchema: inference.jsonSchema(name, model.primaryKey),
+    primaryKey: model.primaryKey,
+    sensitiveFields: sensitiveFields(inference, model),
+    dependsOn: model.dependsOn,
+    warnings: [...warnings, ...rowWarnings(rows, model)],
+  };
+}
+
+/** One model that cannot be read does not hide the others: its fault becomes a warning. */
+async function samplesOf(folder: Folder, model: ModelSettings, signal: AbortSignal): Promise<Samples> {
+  try {
+    return await readSamples(await folder.files(model), model, SAMPLE_ROWS, signal);
+  } catch (error) {
+    if (!isTidemarkError(error, 'SOURCE_GONE', 'SOURCE_CONFIG_INVALID', 'SOURCE_CONTRACT_BROKEN'))
+      throw error;
+    return { rows: [], columns: [], warnings: [error.message] };
+  }
+}
+
+function sensitiveFields(inference: SchemaInference, model: ModelSettings): string[] {
+  const { sensitive, notSensitive } = model;
+  const found = inference.sensitiveFields().filter((path) => !notSensitive.includes(path));
+  return [...new Set([...found, ...sensitive])].sort();
+}
+
+function rowWarnings(rows: readonly Row[], { primaryKey }: ModelSettings): string[] {
+  if (rows.length === 0) return ['there are no rows to infer a schema from'];
+  const faults = rows.flatMap((row) => {
+    const fault = row.fault ?? keyFault(row.value ?? null, primaryKey);
+    return fault === undefined ? [] : [`${row.position()}: ${fault.message}`];
+  });
+  const more = faults.length - MAX_FAULTS;
+  return more > 0
+    ? [...faults.slice(0, MAX_FAULTS), `${more} more of the first ${rows.length} rows are faulty`]
+    : faults;
+}
+
+function keyFault(value: JsonValue, primaryKey: readonly string[]): RejectedRecordError | undefined {
+  try {
+    recordId(value, primaryKey);
+    return undefined;
+  } catch (error) {
+    if (error instanceof RejectedRecordError) return error;
+    throw error;
+  }
+}

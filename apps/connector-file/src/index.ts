@@ -1,0 +1,2 @@
+export { FileConnector } from './file-connector.js';
+export { Roots } from './roots.js';

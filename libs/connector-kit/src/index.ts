@@ -1,0 +1,13 @@
+export type {
+  Connector,
+  DiscoveredModel,
+  Reading,
+  ReadingEnd,
+  ReadTask,
+  Source,
+  SourceEntry,
+} from './connector.js';
+export { ConnectorHandlers, serveConnector } from './connector-service.js';
+export { SchemaInference } from './schema-inference.js';
+export { jsonSchemaOf } from './settings.js';
+export { systemCode } from './source-error.js';

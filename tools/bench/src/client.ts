@@ -1,0 +1,87 @@
+import {
+  ConnectionServiceDefinition,
+  RecordServiceDefinition,
+  SyncKind,
+  SyncRunState,
+  SyncServiceDefinition,
+  type SyncRun,
+} from '@tidemark/contracts';
+import { createClient, fastDefinition, type RpcClient } from '@tidemark/rpc';
+
+const CONNECTION = 'bench';
+const MODEL = 'employees';
+
+/** What a read gave. */
+export interface ReadResult {
+  readonly records: number;
+  readonly seconds: number;
+  readonly firstPageMs: number;
+  readonly completeThrough: Date | undefined;
+}
+
+/** A user of the gateway, as a service of theirs would be. */
+export class BenchClient {
+  readonly #connections: RpcClient<typeof ConnectionServiceDefinition>;
+  readonly #syncs: RpcClient<typeof SyncServiceDefinition>;
+  readonly #records;
+
+  constructor(address: string, apiKey: string) {
+    const options = { credential: { apiKey } };
+    this.#connections = createClient(ConnectionServiceDefinition, address, options);
+    this.#syncs = createClient(SyncServiceDefinition, address, options);
+    this.#records = createClient(fastDefinition(RecordServiceDefinition), address, options);
+  }
+
+  /** Makes the connection to a folder of JSON Lines, with every field in scope but the sensitive ones. */
+  async connect(folder: string): Promise<void> {
+    const config = { path: folder, models: { [MODEL]: { file: `${MODEL}.jsonl` } } };
+    const spec = {
+      id: CONNECTION,
+      connector: 'file',
+      config: Buffer.from(JSON.stringify(config)),
+      schedule: { fullInterval: { seconds: 0n, nanos: 0 } },
+      scope: { models: [{ model: MODEL, fields: ALL_FIELDS }] },
+    };
+    await this.#connections.createConnection({ spec, withoutSync: true });
+  }
+
+  /** A full sync, from the request to its end; the run and seconds. */
+  async sync(): Promise<{ run: SyncRun; seconds: number }> {
+    const started = performance.now();
+    const { runs } = await this.#syncs.runSync({ connectionId: CONNECTION, models: [MODEL], kind: SyncKind.FULL });
+    const runId = runs[0]?.id ?? '';
+    let run: SyncRun | undefined;
+    for await (const response of this.#syncs.watchSyncRun({ runId })) run = response.run;
+    if (run?.state !== SyncRunState.SUCCEEDED) throw new Error(`the sync did not succeed: ${run?.summary}`);
+    return { run, seconds: (performance.now() - started) / 1_000 };
+  }
+
+  /** Reads everything, or what changed after a moment. `parse` also makes objects of the payloads. */
+  async read(updatedAfter: Date | undefined, parse: boolean): Promise<ReadResult> {
+    const started = performance.now();
+    const start = updatedAfter === undefined ? undefined : ({ $case: 'updatedAfter', value: updatedAfter } as const);
+    const request = { connectionId: CONNECTION, models: [MODEL], start, ...EVERYTHING };
+    let records = 0;
+    let firstPageMs: number | undefined;
+    let completeThrough: Date | undefined;
+    for await (const page of this.#records.streamRecords(request)) {
+      firstPageMs ??= performance.now() - started;
+      records += page.records.length;
+      if (parse) for (const { data } of page.records) if (data.length > 0) JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString());
+      completeThrough = page.completeThrough ?? completeThrough;
+    }
+    return { records, seconds: (performance.now() - started) / 1_000, firstPageMs: firstPageMs ?? 0, completeThrough };
+  }
+
+  close(): void {
+    for (const client of [this.#connections, this.#syncs, this.#records]) client.close();
+  }
+}
+
+const EVERYTHING = { excludeDeleted: false, fields: [], filter: {}, limit: 0n, pageSize: 0, asOf: undefined };
+
+const ALL_FIELDS = [
+  ...['id', 'employee_number', 'first_name', 'last_name', 'work_email', 'personal_email', 'job_title', 'department'],
+  ...['manager_id', 'employment_status', 'employment_type', 'start_date', 'termination_date', 'date_of_birth', 'ssn'],
+  ...['salary', 'currency', 'home_address', 'work_location', 'custom_fields', 'updated_at'],
+];
