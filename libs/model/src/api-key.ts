@@ -39,9 +39,17 @@ export function hashApiKey({ id, secret }: ApiKey, key: KeyObject): Buffer {
  * Throws CREDENTIAL_INVALID unless the key is the stored one and still good. Unknown, wrong, revoked and expired keys
  * look the same and take the same time.
  */
-export function verifyApiKey(presented: ApiKey, stored: StoredApiKey | undefined, key: KeyObject, now: Date): StoredApiKey {
+export function verifyApiKey(
+  presented: ApiKey,
+  stored: StoredApiKey | undefined,
+  key: KeyObject,
+  now: Date,
+): StoredApiKey {
   const hash = hashApiKey(presented, key);
-  const expected = stored === undefined || stored.hash.byteLength !== hash.byteLength ? Buffer.alloc(hash.byteLength) : stored.hash;
+  const expected =
+    stored === undefined || stored.hash.byteLength !== hash.byteLength
+      ? Buffer.alloc(hash.byteLength)
+      : stored.hash;
   const genuine = timingSafeEqual(hash, expected);
   if (stored === undefined || !genuine || stored.revokeTime !== undefined) throw invalidApiKey();
   if (stored.expireTime !== undefined && stored.expireTime <= now) throw invalidApiKey();

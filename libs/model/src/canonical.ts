@@ -1,4 +1,11 @@
-import { ExactNumber, isJsonObject, MAX_JSON_DEPTH, tooDeep, type JsonObject, type JsonValue } from './json.js';
+import {
+  ExactNumber,
+  isJsonObject,
+  MAX_JSON_DEPTH,
+  tooDeep,
+  type JsonObject,
+  type JsonValue,
+} from './json.js';
 import { ALL_FIELDS, isUnorderedKey, type ScopeNode } from './scope.js';
 
 /** A value in canonical form. */
@@ -18,7 +25,10 @@ export function canonicalJson(value: JsonValue, scope: ScopeNode = ALL_FIELDS): 
     return { text, identity: text };
   }
   const text = write(value, scope, (number) => number.digits) ?? 'null';
-  return { text, identity: builder.exact ? (write(value, scope, (number) => number.normalForm()) ?? 'null') : text };
+  return {
+    text,
+    identity: builder.exact ? (write(value, scope, (number) => number.normalForm()) ?? 'null') : text,
+  };
 }
 
 /**

@@ -34,7 +34,9 @@ function pathsBelow(schema: unknown, path: readonly string[], sensitive: Readonl
   const hides = [...sensitive].some((each) => each.startsWith(`${text}.`));
   if (properties === undefined || path.length >= MAX_DEPTH) return hides ? [] : [text];
   if (!hides && !holdsObjectsOnly(schema)) return [text];
-  return Object.entries(properties).flatMap(([name, member]) => pathsBelow(member, [...path, name], sensitive));
+  return Object.entries(properties).flatMap(([name, member]) =>
+    pathsBelow(member, [...path, name], sensitive),
+  );
 }
 
 function holdsObjectsOnly(schema: unknown): boolean {
@@ -45,7 +47,11 @@ function holdsObjectsOnly(schema: unknown): boolean {
 /** The node that field paths go on from: they pass through arrays. */
 function throughArrays(schema: unknown): SchemaNode {
   let node = asNode(schema);
-  for (let depth = 0; depth < MAX_DEPTH && node.items !== undefined && propertiesOf(node) === undefined; depth++) {
+  for (
+    let depth = 0;
+    depth < MAX_DEPTH && node.items !== undefined && propertiesOf(node) === undefined;
+    depth++
+  ) {
     node = asNode(node.items);
   }
   return node;
@@ -53,13 +59,15 @@ function throughArrays(schema: unknown): SchemaNode {
 
 function propertiesOf(node: SchemaNode): Record<string, unknown> | undefined {
   const { properties } = node;
-  return typeof properties === 'object' && properties !== null ? (properties as Record<string, unknown>) : undefined;
+  return typeof properties === 'object' && properties !== null
+    ? (properties as Record<string, unknown>)
+    : undefined;
 }
 
-/** Whether anything may lie below: the schema says nothing of members, and does not say that there can be none. */
+/** Whether anything may lie below: the schema says nothing of members (or saw nulls alone), nor that there can be none. */
 function isOpen({ type }: SchemaNode): boolean {
   const types: unknown[] = Array.isArray(type) ? type : [type];
-  return types.some((each) => each === undefined || each === 'object' || each === 'array');
+  return type === 'null' || types.some((each) => each === undefined || each === 'object' || each === 'array');
 }
 
 function asNode(schema: unknown): SchemaNode {

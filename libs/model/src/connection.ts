@@ -63,9 +63,16 @@ export function validateScope(
     const path = `spec.scope.models.${model}`;
     if (seen.has(model)) models.push({ field: path, description: 'is listed twice' });
     seen.add(model);
-    if (known === undefined && stored === undefined) models.push({ field: path, description: 'is no model of the source' });
-    if (paths.length > MAX_FIELDS) models.push({ field: path, description: `has more than ${MAX_FIELDS} fields` });
-    fields.push(...unknownFields(paths, known, stored).map((field) => ({ field: `${path}.${field}`, description: 'is no field of the model' })));
+    if (known === undefined && stored === undefined)
+      models.push({ field: path, description: 'is no model of the source' });
+    if (paths.length > MAX_FIELDS)
+      models.push({ field: path, description: `has more than ${MAX_FIELDS} fields` });
+    fields.push(
+      ...unknownFields(paths, known, stored).map((field) => ({
+        field: `${path}.${field}`,
+        description: 'is no field of the model',
+      })),
+    );
     return { model, fields: known === undefined ? [...new Set(paths)] : withKeys(known, paths) };
   });
   if (scope.length === 0) models.push({ field: 'spec.scope', description: 'names no model' });
@@ -74,11 +81,19 @@ export function validateScope(
   return complete;
 }
 
-function unknownFields(paths: readonly string[], known: CatalogueModel | undefined, stored: ModelScopeSpec | undefined): string[] {
+function unknownFields(
+  paths: readonly string[],
+  known: CatalogueModel | undefined,
+  stored: ModelScopeSpec | undefined,
+): string[] {
   const allowed = compileScope(stored?.fields ?? []);
   return paths.filter((path) => {
     const names = parsePath(path);
-    if (known !== undefined && (knowsPath(known.schema, names) || (names.length === 1 && known.primaryKey.includes(names[0] ?? '')))) return false;
+    if (
+      known !== undefined &&
+      (knowsPath(known.schema, names) || (names.length === 1 && known.primaryKey.includes(names[0] ?? '')))
+    )
+      return false;
     return stored === undefined || !scopeContains(allowed, compileScope([path]));
   });
 }
@@ -87,7 +102,10 @@ function withKeys(model: CatalogueModel, fields: readonly string[]): string[] {
   return [...new Set([...model.primaryKey.map((name) => formatPath([name])), ...fields])];
 }
 
-function refusal(reason: 'REQUEST_INVALID' | 'FIELD_UNKNOWN', violations: readonly FieldViolation[]): TidemarkError {
+function refusal(
+  reason: 'REQUEST_INVALID' | 'FIELD_UNKNOWN',
+  violations: readonly FieldViolation[],
+): TidemarkError {
   const faults = violations.slice(0, 10).map(({ field, description }) => `${field} ${description}`);
   return new TidemarkError(reason, `the scope is faulty: ${faults.join('; ')}`, { violations });
 }

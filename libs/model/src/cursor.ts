@@ -44,17 +44,27 @@ export function decodeCursor(cursor: string, owner: CursorOwner, key: KeyObject)
 /** Throws MUST_RESYNC for a position of another generation, CURSOR_INVALID for one that lies ahead of the connection. */
 export function checkPosition(position: Position, generation: string, head: number): void {
   if (position.generation !== generation) {
-    throw new TidemarkError('MUST_RESYNC', 'the connection was made anew since this cursor was given; read in full');
+    throw new TidemarkError(
+      'MUST_RESYNC',
+      'the connection was made anew since this cursor was given; read in full',
+    );
   }
   if (position.sequence > head) throw invalidCursor();
 }
 
 function mac(body: Buffer, owner: CursorOwner, key: KeyObject): Buffer {
   const hmac = createHmac('sha256', key);
-  return hmac.update(JSON.stringify([owner.tenantId, owner.connectionId])).update(body).digest().subarray(0, MAC_BYTES);
+  return hmac
+    .update(JSON.stringify([owner.tenantId, owner.connectionId]))
+    .update(body)
+    .digest()
+    .subarray(0, MAC_BYTES);
 }
 
 function invalidCursor(): TidemarkError {
-  const message = 'the cursor is not one that was given for this connection; use a cursor as returned, or read in full';
-  return new TidemarkError('CURSOR_INVALID', message, { violations: [{ field: 'cursor', description: message }] });
+  const message =
+    'the cursor is not one that was given for this connection; use a cursor as returned, or read in full';
+  return new TidemarkError('CURSOR_INVALID', message, {
+    violations: [{ field: 'cursor', description: message }],
+  });
 }

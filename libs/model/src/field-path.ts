@@ -12,7 +12,8 @@ export function parsePath(path: string): string[] {
     if (char === '.') names.push('');
     else if (char === '\\') {
       const next = path[++i];
-      if (next !== '.' && next !== '\\') throw invalid('in a field path a backslash stands before a dot or a backslash');
+      if (next !== '.' && next !== '\\')
+        throw invalid('in a field path a backslash stands before a dot or a backslash');
       names[names.length - 1] += next;
     } else names[names.length - 1] += char;
   }
@@ -25,5 +26,7 @@ export function formatPath(names: readonly string[]): string {
 }
 
 function invalid(message: string): TidemarkError {
-  return new TidemarkError('REQUEST_INVALID', message, { violations: [{ field: 'fields', description: message }] });
+  return new TidemarkError('REQUEST_INVALID', message, {
+    violations: [{ field: 'fields', description: message }],
+  });
 }

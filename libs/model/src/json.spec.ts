@@ -1,6 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalJson, changedFields, compileScope, ExactNumber, parseJson, prepareRecord, fingerprintKey, recordId, scopeViolation, scopeContains } from './index.js';
+import {
+  canonicalJson,
+  changedFields,
+  compileScope,
+  ExactNumber,
+  parseJson,
+  prepareRecord,
+  fingerprintKey,
+  recordId,
+  scopeViolation,
+  scopeContains,
+} from './index.js';
 
 const text = (source: string) => canonicalJson(parseJson(source)).text;
 const identity = (source: string) => canonicalJson(parseJson(source)).identity;
@@ -19,7 +30,10 @@ describe('parseJson and canonicalJson', () => {
     ['{"__proto__":{"x":1},"$set":{"a.b":2}}', '{"$set":{"a.b":2},"__proto__":{"x":1}}'],
     ['{"s":"\\ud800"}', '{"s":"\\ud800"}'],
     ['{"s":"\\u20ac\\/\\u000f"}', '{"s":"€/\\u000f"}'],
-    ['{"\\u20ac":1,"\\r":2,"\\ufb33":3,"1":4,"\\ud83d\\ude00":5,"\\u0080":6,"\\u00f6":7}', '{"\\r":2,"1":4,"\u0080":6,"\u00f6":7,"\u20ac":1,"\ud83d\ude00":5,"\ufb33":3}'],
+    [
+      '{"\\u20ac":1,"\\r":2,"\\ufb33":3,"1":4,"\\ud83d\\ude00":5,"\\u0080":6,"\\u00f6":7}',
+      '{"\\r":2,"1":4,"\u0080":6,"\u00f6":7,"\u20ac":1,"\ud83d\ude00":5,"\ufb33":3}',
+    ],
   ])('writes %s as %s', (source, expected) => {
     expect(text(source)).toBe(expected);
   });
@@ -43,9 +57,12 @@ describe('parseJson and canonicalJson', () => {
     expect(identity(a)).not.toBe(identity(b));
   });
 
-  it.each(['{"a":1', '{"a":01}', '', 'nul', '{"a":1.}', '{"a":+1.10}', '[1.10 2]', '{"a":.50}'])('refuses %s', (source) => {
-    expect(() => parseJson(source)).toThrow('not well-formed JSON');
-  });
+  it.each(['{"a":1', '{"a":01}', '', 'nul', '{"a":1.}', '{"a":+1.10}', '[1.10 2]', '{"a":.50}'])(
+    'refuses %s',
+    (source) => {
+      expect(() => parseJson(source)).toThrow('not well-formed JSON');
+    },
+  );
 
   it('never quotes the text it refuses', () => {
     expect(() => parseJson('{"ssn": 123-45-6789}')).toThrow(/^not well-formed JSON$/);
@@ -61,7 +78,11 @@ describe('parseJson and canonicalJson', () => {
   });
 
   it('keeps the digits of every number and its identity across spellings', () => {
-    const number = fc.tuple(fc.bigInt(-(10n ** 30n), 10n ** 30n), fc.stringMatching(/^\d{0,25}$/), fc.integer({ min: -400, max: 400 }));
+    const number = fc.tuple(
+      fc.bigInt(-(10n ** 30n), 10n ** 30n),
+      fc.stringMatching(/^\d{0,25}$/),
+      fc.integer({ min: -400, max: 400 }),
+    );
     fc.assert(
       fc.property(number, ([whole, fraction, exponent]) => {
         const token = `${whole}${fraction ? `.${fraction}` : ''}${exponent ? `e${exponent}` : ''}`;
@@ -69,7 +90,11 @@ describe('parseJson and canonicalJson', () => {
         const kept = canonicalJson(parseJson(source));
         expect(kept.text.replace('"n":0,', '"n":-0,')).toBe(source.replace('"n":0,', '"n":-0,'));
         const exact = new ExactNumber(token);
-        expect(new ExactNumber(fraction ? `${whole}.${fraction}0e${exponent}` : `${whole}.0e${exponent}`).normalForm()).toBe(exact.normalForm());
+        expect(
+          new ExactNumber(
+            fraction ? `${whole}.${fraction}0e${exponent}` : `${whole}.0e${exponent}`,
+          ).normalForm(),
+        ).toBe(exact.normalForm());
       }),
     );
   });
@@ -77,7 +102,9 @@ describe('parseJson and canonicalJson', () => {
   it('refuses what is nested too deeply, at any depth', () => {
     for (const depth of [65, 10_000, 100_000]) {
       const source = `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`;
-      expect(() => prepareRecord(parseJson(source), compileScope(['a']), key)).toThrow('nested deeper than 64 levels');
+      expect(() => prepareRecord(parseJson(source), compileScope(['a']), key)).toThrow(
+        'nested deeper than 64 levels',
+      );
     }
     expect(() => text(`{"a":${'['.repeat(60)}${']'.repeat(60)}}`)).not.toThrow();
   });
@@ -92,14 +119,17 @@ describe('scope', () => {
   const scope = compileScope(['id', 'work.city', 'items.sku', 'a\\.b', '__proto__']);
 
   it('keeps allowed fields alone, through objects and arrays', () => {
-    const source = '{"ssn":1,"id":7,"work":{"city":"Bonn","zip":1.10},"items":[{"sku":"x","cost":2},3,{"cost":1}],"a.b":4,"a":{"b":5},"__proto__":6}';
+    const source =
+      '{"ssn":1,"id":7,"work":{"city":"Bonn","zip":1.10},"items":[{"sku":"x","cost":2},3,{"cost":1}],"a.b":4,"a":{"b":5},"__proto__":6}';
     expect(canonicalJson(parseJson(source), scope).text).toBe(
       '{"__proto__":6,"a.b":4,"id":7,"items":[{"sku":"x"},{}],"work":{"city":"Bonn"}}',
     );
   });
 
   it('leaves a scalar out where only fields below it are allowed', () => {
-    expect(canonicalJson(parseJson('{"work":"secret","items":["secret",1.10]}'), scope).text).toBe('{"items":[]}');
+    expect(canonicalJson(parseJson('{"work":"secret","items":["secret",1.10]}'), scope).text).toBe(
+      '{"items":[]}',
+    );
   });
 
   it('names the first field outside the scope, never its value', () => {
@@ -111,15 +141,23 @@ describe('scope', () => {
 
   it('never lets a value outside the scope into the canonical form or the fingerprint', () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.array(fc.string({ minLength: 1 })), (record, names) => {
-        const allowed = compileScope(names.map((name) => name.replace(/[\\.]/g, '\\$&')));
-        const source = JSON.stringify(record);
-        const prepared = prepareRecord(parseJson(source), allowed, key);
-        expect(scopeViolation(parseJson(prepared.payload), allowed)).toBeUndefined();
-        const kept = Object.fromEntries(Object.entries(JSON.parse(source) as object).filter(([name]) => names.includes(name)));
-        expect(JSON.parse(prepared.payload)).toEqual(kept);
-        expect(prepareRecord(parseJson(prepared.payload), allowed, key).fingerprint).toEqual(prepared.fingerprint);
-      }),
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue()),
+        fc.array(fc.string({ minLength: 1 })),
+        (record, names) => {
+          const allowed = compileScope(names.map((name) => name.replace(/[\\.]/g, '\\$&')));
+          const source = JSON.stringify(record);
+          const prepared = prepareRecord(parseJson(source), allowed, key);
+          expect(scopeViolation(parseJson(prepared.payload), allowed)).toBeUndefined();
+          const kept = Object.fromEntries(
+            Object.entries(JSON.parse(source) as object).filter(([name]) => names.includes(name)),
+          );
+          expect(JSON.parse(prepared.payload)).toEqual(kept);
+          expect(prepareRecord(parseJson(prepared.payload), allowed, key).fingerprint).toEqual(
+            prepared.fingerprint,
+          );
+        },
+      ),
     );
   });
 

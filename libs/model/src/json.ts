@@ -34,8 +34,7 @@ const NUMBERS = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 // A number, outside strings but for rare look-alikes, that String(Number(text)) may spell differently: minus zero,
 // 16 digits and points or more, trailing zeros of a fraction, six leading ones, an exponent.
-const INEXACT =
-  /(?:^|[[,]|":)\s*(?:-0(?![\d.])|-?(?:[\d.]{16}|\d+\.\d*0(?!\d)|0\.0{6}|\d[\d.]*[eE]))/;
+const INEXACT = /(?:^|[[,]|":)\s*(?:-0(?![\d.])|-?(?:[\d.]{16}|\d+\.\d*0(?!\d)|0\.0{6}|\d[\d.]*[eE]))/;
 
 // In tagged text a string that begins with NUL is `n` + digits of a number, or `s` + the string itself.
 const TAG = '\\u0000';
@@ -58,7 +57,9 @@ export function numberFromText(text: string): number | ExactNumber | undefined {
 
 /** True for an object that is neither null, an array nor a number. */
 export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber)
+  );
 }
 
 /** Sets a key as data, whatever its name: `__proto__` too. */
@@ -83,7 +84,7 @@ function keepsSpelling(token: string): boolean {
 
 function tagNumbers(text: string): string {
   const parts: string[] = [];
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const quote = text.indexOf('"', at);
     const outside = quote < 0 ? text.slice(at) : text.slice(at, quote);
     parts.push(outside.replace(NUMBERS, (token) => (keepsSpelling(token) ? token : `"${TAG}n${token}"`)));

@@ -64,5 +64,8 @@ function keyText(value: JsonValue, field: string): string {
   if (typeof part === 'string' && part !== '') return part;
   if (typeof part === 'number' || typeof part === 'boolean') return String(part);
   if (part instanceof ExactNumber) return /^-?\d+$/.test(part.digits) ? part.digits : part.normalForm();
-  throw new RejectedRecordError('ID_MISSING', `primary key field ${JSON.stringify(field)} is missing, empty or no scalar`);
+  throw new RejectedRecordError(
+    'ID_MISSING',
+    `primary key field ${JSON.stringify(field)} is missing, empty or no scalar`,
+  );
 }

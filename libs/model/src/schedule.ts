@@ -36,7 +36,9 @@ export function dueEntries(schedule: ScheduleSpec, models: readonly ScheduledMod
   return models.flatMap((model): DueEntry[] => {
     const own = Object.hasOwn(schedule.models, model.name) ? schedule.models[model.name] : undefined;
     const full = own?.fullMs ?? schedule.fullMs ?? (model.delta ? 24 * HOUR : 3 * HOUR);
-    const delta = model.delta ? (own?.deltaMs ?? schedule.deltaMs ?? (model.webhook ? 30 * MINUTE : 5 * MINUTE)) : 0;
+    const delta = model.delta
+      ? (own?.deltaMs ?? schedule.deltaMs ?? (model.webhook ? 30 * MINUTE : 5 * MINUTE))
+      : 0;
     return [
       ...(full > 0 ? [{ model: model.name, kind: 'FULL' as const, intervalMs: full }] : []),
       ...(delta > 0 ? [{ model: model.name, kind: 'DELTA' as const, intervalMs: delta }] : []),
@@ -57,8 +59,10 @@ export function validateSchedule(schedule: ScheduleSpec): void {
     if (!isInterval(deltaMs)) violations.push({ field: `${path}.delta_interval`, description: ALLOWED });
   };
   check('spec.schedule', schedule);
-  for (const [model, intervals] of Object.entries(schedule.models)) check(`spec.schedule.models.${model}`, intervals);
-  if (violations.length > 0) throw new TidemarkError('REQUEST_INVALID', `an interval of the schedule ${ALLOWED}`, { violations });
+  for (const [model, intervals] of Object.entries(schedule.models))
+    check(`spec.schedule.models.${model}`, intervals);
+  if (violations.length > 0)
+    throw new TidemarkError('REQUEST_INVALID', `an interval of the schedule ${ALLOWED}`, { violations });
 }
 
 const ALLOWED = 'is 0 s (never) or 1 s to 366 days';

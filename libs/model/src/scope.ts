@@ -87,7 +87,10 @@ export function changedFields(before: JsonValue, after: JsonValue, limit = 256):
 function collectChanges(before: JsonValue, after: JsonValue, path: string[], paths: string[]): void {
   if (isJsonObject(before) && isJsonObject(after)) {
     for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
-      const [a, b] = [Object.hasOwn(before, key) ? before[key] : undefined, Object.hasOwn(after, key) ? after[key] : undefined];
+      const [a, b] = [
+        Object.hasOwn(before, key) ? before[key] : undefined,
+        Object.hasOwn(after, key) ? after[key] : undefined,
+      ];
       if (a === undefined || b === undefined) paths.push(formatPath([...path, key]));
       else collectChanges(a, b, [...path, key], paths);
     }
@@ -96,8 +99,10 @@ function collectChanges(before: JsonValue, after: JsonValue, path: string[], pat
 
 function sameJson(a: JsonValue, b: JsonValue): boolean {
   if (a === b) return true;
-  if (a instanceof ExactNumber || b instanceof ExactNumber) return identity(a) !== undefined && identity(a) === identity(b);
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i] ?? null));
+  if (a instanceof ExactNumber || b instanceof ExactNumber)
+    return identity(a) !== undefined && identity(a) === identity(b);
+  if (Array.isArray(a))
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i] ?? null));
   if (!isJsonObject(a) || !isJsonObject(b)) return false;
   const keys = Object.keys(a);
   return (

@@ -161,5 +161,7 @@ function retry({ failures, retryAfterMs, random }: FailureFacts): FailureVerdict
 
 /** Whether a failure says that the other side is down; every other one is an answer from a side that is up. */
 export function isOutage(reason: ErrorReason): boolean {
-  return reason === 'SOURCE_UNAVAILABLE' || reason === 'SERVICE_UNAVAILABLE' || reason === 'DEADLINE_EXCEEDED';
+  return (
+    reason === 'SOURCE_UNAVAILABLE' || reason === 'SERVICE_UNAVAILABLE' || reason === 'DEADLINE_EXCEEDED'
+  );
 }

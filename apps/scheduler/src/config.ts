@@ -1,0 +1,70 @@
+import { address, logLevel, readEnvironment, secret, type Environment, type LogLevel } from '@tidemark/runtime';
+import { parseApiKey } from '@tidemark/model';
+import { z } from 'zod';
+
+/** Settings of the scheduler. */
+export interface SchedulerConfig {
+  /** Where to listen, host:port. */
+  readonly listen: string;
+  /** What services prove themselves to each other with. */
+  readonly internalToken: string;
+  readonly logLevel: LogLevel;
+  /** The control database, with its name. */
+  readonly mongodbUri: string;
+  readonly storeAddress: string;
+  /** Addresses of the connectors by name. */
+  readonly connectors: ReadonlyMap<string, string>;
+  /** Seals credentials and keys the hashes of API keys. */
+  readonly masterKey: Buffer;
+  /** An API key that is made to exist, with every role in tenant `default`. */
+  readonly bootstrapApiKey: string | undefined;
+  readonly leaseMs: number;
+}
+
+const MASTER_KEY_BYTES = 32;
+const CONNECTOR = /^([a-z][a-z0-9-]{0,62})=(.+:\d{1,5})$/;
+
+const schema = z.object({
+  TIDEMARK_LISTEN: address.default('127.0.0.1:0'),
+  TIDEMARK_INTERNAL_TOKEN: secret,
+  TIDEMARK_LOG_LEVEL: logLevel,
+  TIDEMARK_CONTROL_MONGODB_URI: z.string().startsWith('mongodb', 'must be a mongodb:// address with a database name'),
+  TIDEMARK_STORE_ADDRESS: address,
+  TIDEMARK_CONNECTORS: z.string().transform((text, context) => {
+    const entries = text.split(',').map((entry) => CONNECTOR.exec(entry.trim()));
+    if (entries.every((entry) => entry !== null)) return entries.map((entry) => [entry[1] ?? '', entry[2] ?? ''] as const);
+    context.addIssue({ code: 'custom', message: 'must be name=host:port entries, separated by commas' });
+    return z.NEVER;
+  }),
+  TIDEMARK_MASTER_KEY: z
+    .base64('must be base64')
+    .refine((text) => Buffer.from(text, 'base64').length === MASTER_KEY_BYTES, 'must be 32 bytes in base64'),
+  TIDEMARK_BOOTSTRAP_API_KEY: z.string().refine(isApiKey, 'must look like tm_<id>_<secret>').optional(),
+  TIDEMARK_LEASE_SECONDS: z.coerce.number().min(1).max(600).default(15),
+});
+
+/** Reads the settings; all faults are listed in one CONFIG_INVALID. */
+export function readConfig(env: Environment): SchedulerConfig {
+  const values = readEnvironment(schema, env);
+  return Object.freeze({
+    listen: values.TIDEMARK_LISTEN,
+    internalToken: values.TIDEMARK_INTERNAL_TOKEN,
+    logLevel: values.TIDEMARK_LOG_LEVEL,
+    mongodbUri: values.TIDEMARK_CONTROL_MONGODB_URI,
+    storeAddress: values.TIDEMARK_STORE_ADDRESS,
+    connectors: new Map(values.TIDEMARK_CONNECTORS),
+    masterKey: Buffer.from(values.TIDEMARK_MASTER_KEY, 'base64'),
+    bootstrapApiKey: values.TIDEMARK_BOOTSTRAP_API_KEY,
+    leaseMs: values.TIDEMARK_LEASE_SECONDS * 1_000,
+  });
+}
+
+function isApiKey(text: string): boolean {
+  try {
+    parseApiKey(text);
+    return true;
+  } catch {
+    // The one thing that parsing can say.
+    return false;
+  }
+}

@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectionKey, type ConnectionKey } from './connection.js';
+import type { Connections } from './connections.js';
+import { notFound } from './connection-states.js';
+import type { RunActions } from './run-actions.js';
+import type { Runs } from './runs.js';
+import type { Schedules } from './schedules.js';
+import type { StoreClient } from './store-client.js';
+
+/** How long running runs get to reach a page boundary. Beyond it the store fences them: it knows their connection no more. */
+const PATIENCE_MS = 5_000;
+const LOOK_MS = 100;
+
+/** Deletes connections with all they hold, in steps that are each safe to repeat. */
+export class ConnectionRemoval {
+  private readonly removals = new Map<string, Promise<number>>();
+
+  constructor(
+    private readonly connections: Connections,
+    private readonly runs: Runs,
+    private readonly actions: RunActions,
+    private readonly schedules: Schedules,
+    private readonly store: StoreClient,
+  ) {}
+
+  /** Deletes a connection; returns how many records went. Goes on when the caller does not wait. Throws CONNECTION_NOT_FOUND. */
+  async remove(key: ConnectionKey): Promise<number> {
+    const name = connectionKey(key);
+    let removal = this.removals.get(name);
+    if (removal === undefined) {
+      removal = this.removeOnce(key).finally(() => this.removals.delete(name));
+      this.removals.set(name, removal);
+    }
+    return removal;
+  }
+
+  private async removeOnce(key: ConnectionKey): Promise<number> {
+    const states = ['ACTIVE', 'PAUSED', 'NEEDS_ATTENTION', 'DELETING'] as const;
+    const deleting = await this.connections.changeState(key, states, 'DELETING', 'deleted by a person');
+    if (deleting === undefined) throw notFound();
+    await this.schedules.set(key, []);
+    await this.actions.actOnAll(key, ['WAITING', 'RUNNING', 'PAUSED', 'HELD'], 'CANCEL');
+    const deadline = Date.now() + PATIENCE_MS;
+    while ((await this.runs.inStates(key, ['RUNNING'])).length > 0 && Date.now() < deadline) await sleep(LOOK_MS);
+    const removed = await this.store.removeConnection(key);
+    await this.connections.remove(key);
+    return removed;
+  }
+}

@@ -1,0 +1,39 @@
+import { dueEntries } from '@tidemark/model';
+import type { Connection } from './connection.js';
+import type { Connections } from './connections.js';
+import type { Run } from './run.js';
+import type { RunRequests } from './run-requests.js';
+import type { Schedules } from './schedules.js';
+import type { StoreClient } from './store-client.js';
+
+/** Brings to effect what is stored of a connection: its scope in the store, its wake-ups, its backfills. */
+export class ConnectionSetup {
+  constructor(
+    private readonly connections: Connections,
+    private readonly store: StoreClient,
+    private readonly schedules: Schedules,
+    private readonly requests: RunRequests,
+  ) {}
+
+  /** Safe to repeat, as after a crash. Returns the backfills. */
+  async complete(connection: Connection): Promise<Run[]> {
+    await this.store.openConnection(connection);
+    await this.schedules.set({ tenantId: connection.tenantId, id: connection.id }, dueEntries(connection.schedule, scheduledModels(connection)));
+    const backfill = connection.setup?.backfill ?? [];
+    const runs = await this.requests.start(
+      connection,
+      backfill.map((model) => ({ model, kind: 'FULL' })),
+      'BACKFILL',
+    );
+    if (connection.setup !== undefined) await this.connections.endSetup(connection, connection.setup.since);
+    return runs;
+  }
+}
+
+/** A connection's models in scope, as far as schedules mind. */
+function scheduledModels({ scope, catalogue }: Connection): { name: string; delta: boolean; webhook: boolean }[] {
+  return scope.models.map(({ model }) => {
+    const capabilities = catalogue.find(({ name }) => name === model)?.capabilities;
+    return { name: model, delta: capabilities?.delta ?? false, webhook: capabilities?.webhook ?? false };
+  });
+}

@@ -1,0 +1,66 @@
+import { TidemarkError } from '@tidemark/model';
+import type { Connection, ConnectionKey } from './connection.js';
+import type { Connections } from './connections.js';
+import type { RunActions } from './run-actions.js';
+
+/** Whether connections sync, and what that means for their runs. */
+export class ConnectionStates {
+  constructor(
+    private readonly connections: Connections,
+    private readonly actions: RunActions,
+  ) {}
+
+  /** The connection, whatever its state. Throws CONNECTION_NOT_FOUND. */
+  async find(key: ConnectionKey): Promise<Connection> {
+    const connection = await this.connections.find(key);
+    if (connection === undefined) throw notFound();
+    return connection;
+  }
+
+  /** The connection if it is not being deleted. Throws CONNECTION_NOT_FOUND. */
+  async findLive(key: ConnectionKey): Promise<Connection> {
+    const connection = await this.find(key);
+    if (connection.state === 'DELETING') throw new TidemarkError('CONNECTION_NOT_FOUND', 'the connection is being deleted');
+    return connection;
+  }
+
+  /** The connection if it syncs. Throws CONNECTION_NOT_FOUND, CONNECTION_PAUSED, SOURCE_CREDENTIALS_REJECTED. */
+  async findActive(key: ConnectionKey): Promise<Connection> {
+    const connection = await this.findLive(key);
+    if (connection.state === 'PAUSED') {
+      throw new TidemarkError('CONNECTION_PAUSED', `connection ${key.id} is paused; resume it first`);
+    }
+    if (connection.state === 'NEEDS_ATTENTION') {
+      const message = `connection ${key.id} needs attention: ${connection.stateReason}; update or resume it first`;
+      throw new TidemarkError('SOURCE_CREDENTIALS_REJECTED', message);
+    }
+    return connection;
+  }
+
+  /** Pauses a connection: waiting runs at once, running ones at their next page. Safe to repeat. */
+  async pause(key: ConnectionKey): Promise<Connection> {
+    await this.findLive(key);
+    await this.connections.changeState(key, ['ACTIVE', 'NEEDS_ATTENTION'], 'PAUSED', 'paused by a person');
+    await this.actions.actOnAll(key, ['WAITING', 'RUNNING'], 'PAUSE');
+    return this.findLive(key);
+  }
+
+  /** Resumes a connection and its paused runs. Safe to repeat. */
+  async resume(key: ConnectionKey): Promise<Connection> {
+    await this.findLive(key);
+    await this.connections.changeState(key, ['PAUSED', 'NEEDS_ATTENTION'], 'ACTIVE', '');
+    await this.actions.actOnAll(key, ['PAUSED'], 'RESUME');
+    return this.findLive(key);
+  }
+
+  /** Stops a connection whose source refuses its credentials, until a person updates or resumes it. */
+  async needsAttention(key: ConnectionKey, reason: string): Promise<void> {
+    const changed = await this.connections.changeState(key, ['ACTIVE'], 'NEEDS_ATTENTION', reason);
+    if (changed !== undefined) await this.actions.actOnAll(key, ['WAITING'], 'PAUSE');
+  }
+}
+
+/** The error for a connection that the tenant does not have; another tenant's looks the same. */
+export function notFound(): TidemarkError {
+  return new TidemarkError('CONNECTION_NOT_FOUND', 'no such connection; `tidemark connections list` shows those there are');
+}

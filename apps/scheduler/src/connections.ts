@@ -1,0 +1,27 @@
+import type { ConnectionState } from '@tidemark/model';
+import type { CatalogueEntry, Connection, ConnectionKey } from './connection.js';
+
+/** Where connections are kept. */
+export interface Connections {
+  /** Throws CONNECTION_EXISTS. */
+  insert(connection: Connection): Promise<void>;
+  find(key: ConnectionKey): Promise<Connection | undefined>;
+  /** A tenant's connections in order of id, after one of them; at most `limit`. */
+  list(tenantId: string, limit: number, after?: string): Promise<Connection[]>;
+  /** Replaces a connection as it was read; undefined if it was written since. */
+  replace(connection: Connection): Promise<Connection | undefined>;
+  /** Moves a connection from one of these states; undefined if it is in none of them. */
+  changeState(
+    key: ConnectionKey,
+    from: readonly ConnectionState[],
+    to: ConnectionState,
+    reason: string,
+  ): Promise<Connection | undefined>;
+  setCatalogue(key: ConnectionKey, catalogue: readonly CatalogueEntry[]): Promise<void>;
+  /** Notes that what a change asked for is done, unless a later change asks for more. */
+  endSetup(key: ConnectionKey, since: Date): Promise<void>;
+  /** Removes a DELETING connection with its runs and leases. */
+  remove(key: ConnectionKey): Promise<void>;
+  /** Connections of any tenant that are being deleted, or whose setup began before a time and was not ended. */
+  unfinished(setupBefore: Date, limit: number): Promise<Connection[]>;
+}

@@ -1,0 +1,109 @@
+import type { ConnectionState, Intervals, RoleName } from '@tidemark/model';
+import type { Binary, Collection, Db, MongoClient } from 'mongodb';
+import type { CatalogueEntry, ConnectionScope, GuardSpec, PendingSetup } from './connection.js';
+import type { Run, RunEnd } from './run.js';
+
+/** A connection as stored; its `_id` is `tenant/connection`. */
+export interface ConnectionDocument {
+  _id: string;
+  tenant: string;
+  connection: string;
+  connector: string;
+  config: Binary;
+  sealedCredentials?: Binary;
+  scope: ConnectionScope;
+  /** Intervals of models as a list, for their names may hold dots. */
+  schedule: Intervals & { models: readonly (Intervals & { model: string })[] };
+  guard: GuardSpec;
+  state: ConnectionState;
+  stateReason: string;
+  catalogue: readonly (Omit<CatalogueEntry, 'jsonSchema'> & { jsonSchema: Binary })[];
+  createTime: Date;
+  updateTime: Date;
+  revision: number;
+  setup?: PendingSetup;
+}
+
+/** A run as stored. */
+export interface RunDocument extends Omit<Run, 'id' | 'tenantId' | 'connectionId' | 'end'> {
+  _id: string;
+  tenant: string;
+  connection: string;
+  /** `tenant/connection` */
+  connectionKey: string;
+  /** The lease's id, until the run first starts: one such run per key, so that equal requests meet. */
+  queued?: string;
+  /** `tenant/connection` while RUNNING: one running run per connection. */
+  running?: string;
+  end?: Omit<RunEnd, 'deltaCheckpoint'> & { deltaCheckpoint: Binary };
+}
+
+/** A lease as stored; its `_id` is `tenant/connection/model/kind`. */
+export interface LeaseDocument {
+  _id: string;
+  tenant: string;
+  connection: string;
+  /** Counts up with each acquisition. */
+  epoch: number;
+  /** Empty while free. */
+  owner: string;
+  runId: string;
+  /** By the database's clock. */
+  expiresAt: Date;
+}
+
+/** An API key as stored; its `_id` is its public part. */
+export interface ApiKeyDocument {
+  _id: string;
+  tenant: string;
+  hash: Binary;
+  roles: readonly RoleName[];
+  createTime: Date;
+  expireTime?: Date;
+  revokeTime?: Date;
+}
+
+/** Agenda's own collection. */
+export const JOBS_COLLECTION = 'agendaJobs';
+
+/** The control database. */
+export class ControlDatabase {
+  readonly connections: Collection<ConnectionDocument>;
+  readonly runs: Collection<RunDocument>;
+  readonly leases: Collection<LeaseDocument>;
+  readonly apiKeys: Collection<ApiKeyDocument>;
+
+  constructor(
+    readonly client: MongoClient,
+    readonly db: Db,
+  ) {
+    this.connections = db.collection('connections');
+    this.runs = db.collection('runs');
+    this.leases = db.collection('leases');
+    this.apiKeys = db.collection('api_keys');
+  }
+
+  /** Creates the indexes. Safe to repeat. */
+  async prepare(): Promise<void> {
+    await this.connections.createIndexes([
+      { key: { tenant: 1, connection: 1 }, unique: true },
+      // Those that the janitor looks for are few.
+      { key: { state: 1 }, partialFilterExpression: { state: 'DELETING' } },
+      { key: { 'setup.since': 1 }, partialFilterExpression: { 'setup.since': { $type: 'date' } } },
+    ]);
+    await this.runs.createIndexes([
+      { key: { tenant: 1, _id: -1 } },
+      { key: { tenant: 1, connection: 1, _id: -1 } },
+      { key: { tenant: 1, connection: 1, model: 1, _id: -1 } },
+      { key: { state: 1, notBefore: 1 }, partialFilterExpression: { state: { $in: ['WAITING', 'RUNNING'] } } },
+      { key: { queued: 1 }, unique: true, partialFilterExpression: { queued: { $type: 'string' } } },
+      { key: { running: 1 }, unique: true, partialFilterExpression: { running: { $type: 'string' } } },
+    ]);
+    await this.leases.createIndexes([{ key: { tenant: 1, connection: 1 } }]);
+    await this.db.collection(JOBS_COLLECTION).createIndexes([
+      // Agenda's unique() alone does not keep two schedulers from inserting the same wake-up.
+      { key: { 'data.key': 1 }, unique: true, partialFilterExpression: { 'data.key': { $type: 'string' } } },
+      { key: { 'data.connection': 1 }, partialFilterExpression: { 'data.connection': { $type: 'string' } } },
+    ]);
+  }
+}

@@ -1,0 +1,134 @@
+import { TidemarkError, type ConnectionState, type Intervals } from '@tidemark/model';
+import { isDuplicateKey, withTransaction } from '@tidemark/mongo';
+import { Binary, type Filter, type UpdateFilter } from 'mongodb';
+import { connectionKey, type Connection, type ConnectionKey } from './connection.js';
+import type { Connections } from './connections.js';
+import type { ConnectionDocument, ControlDatabase } from './mongo-collections.js';
+
+/** Connections in the control database. */
+export class MongoConnections implements Connections {
+  constructor(private readonly db: ControlDatabase) {}
+
+  async insert(connection: Connection): Promise<void> {
+    try {
+      await this.db.connections.insertOne(toDocument(connection));
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error;
+      throw new TidemarkError('CONNECTION_EXISTS', `a connection named ${connection.id} exists already`);
+    }
+  }
+
+  async find(key: ConnectionKey): Promise<Connection | undefined> {
+    const document = await this.db.connections.findOne(keyFilter(key));
+    return document === null ? undefined : fromDocument(document);
+  }
+
+  async list(tenantId: string, limit: number, after = ''): Promise<Connection[]> {
+    const documents = await this.db.connections
+      .find({ tenant: tenantId, connection: { $gt: after } })
+      .sort({ connection: 1 })
+      .limit(limit)
+      .toArray();
+    return documents.map(fromDocument);
+  }
+
+  async replace(connection: Connection): Promise<Connection | undefined> {
+    const { _id, ...rest } = toDocument({ ...connection, revision: connection.revision + 1 });
+    const result = await this.db.connections.findOneAndReplace(
+      { ...keyFilter(connection), revision: connection.revision },
+      rest,
+      { returnDocument: 'after' },
+    );
+    return result === null ? undefined : fromDocument(result);
+  }
+
+  async changeState(
+    key: ConnectionKey,
+    from: readonly ConnectionState[],
+    to: ConnectionState,
+    reason: string,
+  ): Promise<Connection | undefined> {
+    const result = await this.db.connections.findOneAndUpdate(
+      { ...keyFilter(key), state: { $in: from } },
+      { $set: { state: to, stateReason: reason }, $inc: { revision: 1 } },
+      { returnDocument: 'after' },
+    );
+    return result === null ? undefined : fromDocument(result);
+  }
+
+  async setCatalogue(key: ConnectionKey, catalogue: Connection['catalogue']): Promise<void> {
+    const update: UpdateFilter<ConnectionDocument> = {
+      $set: { catalogue: toCatalogue(catalogue) },
+      $inc: { revision: 1 },
+    };
+    await this.db.connections.updateOne(keyFilter(key), update);
+  }
+
+  async endSetup(key: ConnectionKey, since: Date): Promise<void> {
+    await this.db.connections.updateOne(
+      { ...keyFilter(key), 'setup.since': since },
+      { $unset: { setup: 1 }, $inc: { revision: 1 } },
+    );
+  }
+
+  async remove(key: ConnectionKey): Promise<void> {
+    const { tenantId: tenant, id: connection } = key;
+    await withTransaction(this.db.client, async (session) => {
+      await this.db.runs.deleteMany({ tenant, connection }, { session });
+      await this.db.leases.deleteMany({ tenant, connection }, { session });
+      await this.db.connections.deleteOne({ ...keyFilter(key), state: 'DELETING' }, { session });
+    });
+  }
+
+  async unfinished(setupBefore: Date, limit: number): Promise<Connection[]> {
+    const filter: Filter<ConnectionDocument> = {
+      $or: [{ state: 'DELETING' }, { 'setup.since': { $lt: setupBefore } }],
+    };
+    return (await this.db.connections.find(filter).limit(limit).toArray()).map(fromDocument);
+  }
+}
+
+function keyFilter(key: ConnectionKey): { _id: string; tenant: string } {
+  return { _id: connectionKey(key), tenant: key.tenantId };
+}
+
+function toCatalogue(catalogue: Connection['catalogue']): ConnectionDocument['catalogue'] {
+  return catalogue.map((model) => ({ ...model, jsonSchema: new Binary(model.jsonSchema) }));
+}
+
+function toDocument(connection: Connection): ConnectionDocument {
+  const { tenantId, id, config, sealedCredentials, schedule, catalogue, ...rest } = connection;
+  return {
+    _id: connectionKey(connection),
+    tenant: tenantId,
+    connection: id,
+    ...rest,
+    config: new Binary(config),
+    ...(sealedCredentials === undefined ? {} : { sealedCredentials: new Binary(sealedCredentials) }),
+    schedule: {
+      ...intervals(schedule),
+      models: Object.entries(schedule.models).map(([model, own]) => ({ model, ...intervals(own) })),
+    },
+    catalogue: toCatalogue(catalogue),
+  };
+}
+
+function fromDocument(document: ConnectionDocument): Connection {
+  const { _id, tenant, connection, config, sealedCredentials, schedule, catalogue, ...rest } = document;
+  return {
+    tenantId: tenant,
+    id: connection,
+    ...rest,
+    config: config.buffer,
+    ...(sealedCredentials === undefined ? {} : { sealedCredentials: sealedCredentials.buffer }),
+    schedule: {
+      ...intervals(schedule),
+      models: Object.fromEntries(schedule.models.map(({ model, ...own }) => [model, intervals(own)])),
+    },
+    catalogue: catalogue.map((model) => ({ ...model, jsonSchema: model.jsonSchema.buffer })),
+  };
+}
+
+function intervals({ fullMs, deltaMs }: Intervals): Intervals {
+  return { ...(fullMs === undefined ? {} : { fullMs }), ...(deltaMs === undefined ? {} : { deltaMs }) };
+}

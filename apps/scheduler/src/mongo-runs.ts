@@ -1,0 +1,171 @@
+import { leaseId, priorityOf, statesBefore, type LeaseKey, type SyncRunState } from '@tidemark/model';
+import { isDuplicateKey } from '@tidemark/mongo';
+import type { Document, Filter, UpdateFilter } from 'mongodb';
+import { connectionKey, type ConnectionKey } from './connection.js';
+import type { ControlDatabase, RunDocument } from './mongo-collections.js';
+import { fromRunDocument, newRunDocument, patchUpdate } from './mongo-run-documents.js';
+import type { NewRun, Run } from './run.js';
+import type { RunPatch, RunQuery, Runs } from './runs.js';
+
+/** Waiting runs of one connection that are looked at in one go. */
+const DUE_PER_CONNECTION = 20;
+const MAX_RUNNING = 10_000;
+
+/** Runs in the control database. */
+export class MongoRuns implements Runs {
+  constructor(private readonly db: ControlDatabase) {}
+
+  async request(run: NewRun): Promise<Run> {
+    for (;;) {
+      try {
+        const document = newRunDocument(run, priorityOf(run.kind, run.trigger), new Date());
+        await this.db.runs.insertOne(document);
+        return fromRunDocument(document);
+      } catch (error) {
+        if (!isDuplicateKey(error)) throw error;
+        // Gone again if it was started in between: then the next attempt inserts.
+        const waiting = await this.reuse(run);
+        if (waiting !== undefined) return waiting;
+      }
+    }
+  }
+
+  /** The equal run that waits; it takes over the higher priority. */
+  private async reuse(run: NewRun): Promise<Run | undefined> {
+    const waiting = await this.db.runs.findOneAndUpdate(
+      { queued: leaseId(run), tenant: run.tenantId },
+      { $max: { priority: priorityOf(run.kind, run.trigger) }, $inc: { revision: 1 } },
+      { returnDocument: 'after' },
+    );
+    return waiting === null ? undefined : fromRunDocument(waiting);
+  }
+
+  async find(tenantId: string, id: string): Promise<Run | undefined> {
+    return optional(await this.db.runs.findOne({ _id: id, tenant: tenantId }));
+  }
+
+  async list({ tenantId, connectionId, before, limit }: RunQuery): Promise<Run[]> {
+    const filter: Filter<RunDocument> = {
+      tenant: tenantId,
+      ...(connectionId === undefined ? {} : { connection: connectionId }),
+      ...(before === undefined ? {} : { _id: { $lt: before } }),
+    };
+    return (await this.db.runs.find(filter).sort({ _id: -1 }).limit(limit).toArray()).map(fromRunDocument);
+  }
+
+  async newest(connection: ConnectionKey, models: readonly string[]): Promise<Run[]> {
+    const found = await Promise.all(
+      models.map((model) => this.db.runs.find({ ...of(connection), model }).sort({ _id: -1 }).limit(1).toArray()),
+    );
+    return found.flat().map(fromRunDocument);
+  }
+
+  async certifiedTimes(connection: ConnectionKey, models: readonly string[]): Promise<ReadonlyMap<string, Date>> {
+    const filter = { ...of(connection), state: 'SUCCEEDED' as const, 'certificate.certified': true };
+    const found = await Promise.all(
+      models.map((model) =>
+        this.db.runs.find({ ...filter, model }, { projection: { endTime: 1 } }).sort({ _id: -1 }).limit(1).toArray(),
+      ),
+    );
+    return new Map(
+      models.flatMap((model, index): [string, Date][] => {
+        const endTime = found[index]?.[0]?.endTime;
+        return endTime === undefined ? [] : [[model, endTime]];
+      }),
+    );
+  }
+
+  async change(run: Run, patch: RunPatch): Promise<Run | undefined> {
+    const filter: Filter<RunDocument> = { _id: run.id, tenant: run.tenantId, revision: run.revision };
+    return optional(await this.db.runs.findOneAndUpdate(filter, patchUpdate(patch), { returnDocument: 'after' }));
+  }
+
+  async inStates(connection: ConnectionKey, states: readonly SyncRunState[]): Promise<Run[]> {
+    const documents = await this.db.runs.find({ ...of(connection), state: { $in: states } }).sort({ _id: 1 }).toArray();
+    return documents.map(fromRunDocument);
+  }
+
+  async stands(key: LeaseKey, state: SyncRunState): Promise<boolean> {
+    return (await this.db.runs.findOne({ ...ofKey(key), state }, { projection: { _id: 1 } })) !== null;
+  }
+
+  async due(now: Date, limit: number): Promise<Run[]> {
+    const busy = await this.db.runs.distinct('connectionKey', { state: 'RUNNING' });
+    const pipeline: Document[] = [
+      { $match: { state: 'WAITING', notBefore: { $lte: now }, connectionKey: { $nin: busy } } },
+      { $sort: { priority: -1, _id: 1 } },
+      { $group: { _id: '$connectionKey', runs: { $firstN: { n: DUE_PER_CONNECTION, input: '$$ROOT' } }, first: { $first: '$$ROOT' } } },
+      { $sort: { 'first.priority': -1, 'first._id': 1 } },
+      { $limit: limit },
+      { $project: { runs: 1 } },
+    ];
+    const groups = await this.db.runs.aggregate<{ runs: RunDocument[] }>(pipeline).toArray();
+    return groups.flatMap(({ runs }) => runs.map(fromRunDocument));
+  }
+
+  async running(): Promise<Run[]> {
+    return (await this.db.runs.find({ state: 'RUNNING' }).sort({ _id: 1 }).limit(MAX_RUNNING).toArray()).map(fromRunDocument);
+  }
+
+  async isBlocked(run: Run): Promise<boolean> {
+    const filter: Filter<RunDocument> = {
+      tenant: run.tenantId,
+      connection: run.connectionId,
+      state: { $in: ['WAITING', 'RUNNING'] },
+      $or: [{ _id: { $in: [...run.after] } }, { model: run.model, kind: run.kind, _id: { $lt: run.id } }],
+    };
+    return (await this.db.runs.findOne(filter, { projection: { _id: 1 } })) !== null;
+  }
+
+  async start(run: Run, epoch: number, now: Date): Promise<Run | undefined> {
+    const filter: Filter<RunDocument> = {
+      _id: run.id,
+      tenant: run.tenantId,
+      revision: run.revision,
+      state: { $in: statesBefore('RUNNING') },
+    };
+    const update: UpdateFilter<RunDocument> = {
+      $set: { state: 'RUNNING', running: connectionKey({ tenantId: run.tenantId, id: run.connectionId }), epoch, startTime: run.startTime ?? now },
+      $inc: { attempts: 1, revision: 1 },
+      $unset: { queued: 1, note: 1, error: 1 },
+    };
+    try {
+      return optional(await this.db.runs.findOneAndUpdate(filter, update, { returnDocument: 'after' }));
+    } catch (error) {
+      if (isDuplicateKey(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async progress(run: Run, patch: RunPatch): Promise<Run | undefined> {
+    const filter: Filter<RunDocument> = { _id: run.id, tenant: run.tenantId, state: 'RUNNING', epoch: run.epoch };
+    if (Object.keys(patch).length === 0) return optional(await this.db.runs.findOne(filter));
+    return optional(await this.db.runs.findOneAndUpdate(filter, patchUpdate(patch), { returnDocument: 'after' }));
+  }
+
+  async supersede(by: Run, now: Date): Promise<void> {
+    await this.db.runs.updateMany(
+      { ...ofKey(by), _id: { $lt: by.id }, state: { $in: ['PAUSED', 'HELD'] } },
+      patchUpdate({ state: 'CANCELLED', endTime: now, note: `superseded by ${by.id}` }),
+    );
+  }
+
+  async prune(key: LeaseKey, keep: number): Promise<void> {
+    const ofModel = ofKey(key);
+    const [oldest] = await this.db.runs.find(ofModel, { projection: { _id: 1 } }).sort({ _id: -1 }).skip(keep).limit(1).toArray();
+    if (oldest === undefined) return;
+    await this.db.runs.deleteMany({ ...ofModel, _id: { $lte: oldest._id }, state: { $in: ['SUCCEEDED', 'FAILED', 'CANCELLED'] } });
+  }
+}
+
+function of({ tenantId, id }: ConnectionKey): { tenant: string; connection: string } {
+  return { tenant: tenantId, connection: id };
+}
+
+function ofKey({ tenantId, connectionId, model, kind }: LeaseKey): { tenant: string; connection: string; model: string; kind: LeaseKey['kind'] } {
+  return { tenant: tenantId, connection: connectionId, model, kind };
+}
+
+function optional(document: RunDocument | null): Run | undefined {
+  return document === null ? undefined : fromRunDocument(document);
+}

@@ -1,0 +1,74 @@
+import { DECIDED_PRIORITY, effectOf, isTidemarkError, TidemarkError, type RunAction, type SyncRunState } from '@tidemark/model';
+import type { ConnectionKey } from './connection.js';
+import type { Run } from './run.js';
+import type { RunPatch, Runs } from './runs.js';
+
+/** A running run is written twice a second; so often something comes between reading it and changing it, at most. */
+const ATTEMPTS = 20;
+
+/** What people do to runs. */
+export class RunActions {
+  constructor(
+    private readonly runs: Runs,
+    private readonly wake: () => void,
+  ) {}
+
+  /** Does an action to a run. Throws RUN_NOT_FOUND, RUN_STATE_CONFLICT. */
+  async act(tenantId: string, id: string, action: RunAction): Promise<Run> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const run = await this.find(tenantId, id);
+      const patch = patchOf(run, action, new Date());
+      if (patch === undefined) return run;
+      const changed = await this.runs.change(run, patch);
+      if (changed === undefined) continue;
+      if (patch.state === 'WAITING') this.wake();
+      return changed;
+    }
+    throw new TidemarkError('SERVICE_UNAVAILABLE', 'the run changes too fast; try again');
+  }
+
+  /** Does an action to all runs of a connection in these states. Those that moved on meanwhile are left as they are. */
+  async actOnAll({ tenantId, id }: ConnectionKey, states: readonly SyncRunState[], action: RunAction): Promise<void> {
+    for (const run of await this.runs.inStates({ tenantId, id }, states)) {
+      try {
+        await this.act(tenantId, run.id, action);
+      } catch (error) {
+        if (!isTidemarkError(error, 'RUN_STATE_CONFLICT', 'RUN_NOT_FOUND')) throw error;
+      }
+    }
+  }
+
+  /** Throws RUN_NOT_FOUND. */
+  async find(tenantId: string, id: string): Promise<Run> {
+    const run = await this.runs.find(tenantId, id);
+    if (run === undefined) throw new TidemarkError('RUN_NOT_FOUND', 'no such sync run; `tidemark sync list` shows those there are');
+    return run;
+  }
+}
+
+function patchOf(run: Run, action: RunAction, now: Date): RunPatch | undefined {
+  const effect = effectOf(action, run.state);
+  if (effect === undefined) {
+    const message = `a run that is ${run.state} cannot be ${PAST[action]}`;
+    throw new TidemarkError('RUN_STATE_CONFLICT', message, { metadata: { state: run.state } });
+  }
+  if ('nothing' in effect) return undefined;
+  if ('ask' in effect) return { request: effect.ask };
+  const { move: state, decision } = effect;
+  return {
+    state,
+    note: undefined,
+    request: undefined,
+    ...(state === 'WAITING' ? { notBefore: now } : {}),
+    ...(state === 'CANCELLED' ? { endTime: now } : {}),
+    ...(decision === undefined ? {} : { decision, priority: DECIDED_PRIORITY }),
+  };
+}
+
+const PAST: Readonly<Record<RunAction, string>> = {
+  PAUSE: 'paused',
+  RESUME: 'resumed',
+  CANCEL: 'cancelled',
+  APPROVE: 'approved',
+  DISCARD: 'discarded',
+};

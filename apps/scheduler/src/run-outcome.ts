@@ -1,0 +1,78 @@
+import type { FinishRunResponse } from '@tidemark/contracts';
+import { isTerminal, type FailureVerdict, type TidemarkError } from '@tidemark/model';
+import type { Run } from './run.js';
+import { toCertificate, toCounters } from './run-messages.js';
+import type { RunPatch } from './runs.js';
+
+/** Why work on a run stops at a page boundary before its end. */
+export type StopReason = 'PAUSE' | 'CANCEL' | 'YIELD' | 'SHUTDOWN';
+
+/** How work on a run came out. */
+export type RunOutcome =
+  | { readonly kind: 'FINISHED'; readonly response: FinishRunResponse }
+  | { readonly kind: 'STOPPED'; readonly reason: StopReason }
+  /** There is nothing left to work on. */
+  | { readonly kind: 'VOID'; readonly note: string }
+  | { readonly kind: 'FAILED'; readonly error: TidemarkError; readonly verdict: FailureVerdict };
+
+/** What an outcome makes of a run; undefined if another process owns it, so that nothing may be written. */
+export function settlement(run: Run, outcome: RunOutcome, now: Date): RunPatch | undefined {
+  switch (outcome.kind) {
+    case 'FINISHED':
+      return finished(run, outcome.response, now);
+    case 'STOPPED':
+      return stopped(outcome.reason, now);
+    case 'VOID':
+      return { state: 'CANCELLED', endTime: now, note: outcome.note, request: undefined };
+    case 'FAILED':
+      return failed(outcome.error, outcome.verdict, now);
+  }
+}
+
+function finished(run: Run, response: FinishRunResponse, now: Date): RunPatch {
+  const certificate = toCertificate(response);
+  const counted: RunPatch = {
+    counters: toCounters(response.counters, run.counters),
+    lastSequence: Number(response.lastSequence),
+    ...(certificate === undefined ? {} : { certificate }),
+    failures: 0,
+    request: undefined,
+    note: undefined,
+  };
+  if (response.held) return { ...counted, state: 'HELD', heldDeletes: Number(response.heldDeletes) };
+  return { ...counted, state: 'SUCCEEDED', heldDeletes: 0, endTime: now };
+}
+
+function stopped(reason: StopReason, now: Date): RunPatch {
+  switch (reason) {
+    case 'PAUSE':
+      return { state: 'PAUSED', request: undefined, note: undefined };
+    case 'CANCEL':
+      return { state: 'CANCELLED', endTime: now, request: undefined, note: undefined };
+    case 'YIELD':
+      return { state: 'WAITING', note: 'a delta of the connection goes first' };
+    case 'SHUTDOWN':
+      return { state: 'WAITING', note: 'its worker was stopped' };
+  }
+}
+
+function failed({ reason, message }: TidemarkError, verdict: FailureVerdict, now: Date): RunPatch | undefined {
+  const error = { reason, message };
+  switch (verdict.action) {
+    case 'DROP':
+      return undefined;
+    case 'RETRY':
+      return { state: 'WAITING', error, failures: verdict.failures, notBefore: new Date(now.getTime() + verdict.delayMs), note: undefined };
+    case 'REOPEN':
+      return { state: 'WAITING', error, note: undefined };
+    case 'START_OVER':
+    case 'FAIL':
+    case 'NEEDS_ATTENTION':
+      return { state: 'FAILED', error, endTime: now, request: undefined, note: undefined };
+  }
+}
+
+/** Whether a patch ends a run for good. */
+export function ends(patch: RunPatch): boolean {
+  return patch.state !== undefined && isTerminal(patch.state);
+}

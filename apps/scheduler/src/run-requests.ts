@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { inDependencyOrder, runId, type SyncKind, type SyncTrigger } from '@tidemark/model';
+import type { Connection } from './connection.js';
+import type { Connections } from './connections.js';
+import type { Run } from './run.js';
+import type { Runs } from './runs.js';
+import type { Due } from './schedules.js';
+
+/** Makes runs, each once: equal requests meet in the run that waits already. */
+export class RunRequests {
+  constructor(
+    private readonly runs: Runs,
+    private readonly connections: Connections,
+    /** Tells the workers that there is work. */
+    private readonly wake: () => void,
+  ) {}
+
+  /** Asks for runs of some models of a connection, in the order in which they depend on each other. */
+  async start(
+    connection: Connection,
+    models: readonly { readonly model: string; readonly kind: SyncKind }[],
+    trigger: SyncTrigger,
+  ): Promise<Run[]> {
+    const now = Date.now();
+    const order = inDependencyOrder(models.map(({ model }) => model), connection.catalogue);
+    const started = new Map<string, Run>();
+    for (const [index, model] of order.entries()) {
+      const kind = models.find((each) => each.model === model)?.kind ?? 'FULL';
+      const run = await this.runs.request({
+        // A millisecond apart, for those that go first need the smaller ids.
+        id: runId(new Date(now + index), randomBytes(10)),
+        tenantId: connection.tenantId,
+        connectionId: connection.id,
+        model,
+        kind,
+        trigger,
+        after: dependencies(connection, model).flatMap((each) => started.get(each)?.id ?? []),
+        startedOver: false,
+      });
+      started.set(model, run);
+    }
+    if (started.size > 0) this.wake();
+    return [...started.values()];
+  }
+
+  /**
+   * Asks for the run of a wake-up, unless the connection does not sync or a person paused such a run. False if there is no
+   * such connection any more.
+   */
+  async due({ connection: key, model, kind }: Due): Promise<boolean> {
+    const connection = await this.connections.find(key);
+    if (connection?.state !== 'ACTIVE') return connection !== undefined;
+    const lease = { tenantId: key.tenantId, connectionId: key.id, model, kind };
+    if (await this.runs.stands(lease, 'PAUSED')) return true;
+    await this.start(connection, [{ model, kind }], 'SCHEDULE');
+    return true;
+  }
+
+  /** Asks for the run that reads a source anew after it changed under this one. */
+  async startOver(run: Run): Promise<void> {
+    const { tenantId, connectionId, model, kind, trigger } = run;
+    const id = runId(new Date(), randomBytes(10));
+    await this.runs.request({ id, tenantId, connectionId, model, kind, trigger, after: [], startedOver: true });
+    this.wake();
+  }
+}
+
+function dependencies({ catalogue }: Connection, model: string): readonly string[] {
+  return catalogue.find(({ name }) => name === model)?.dependsOn ?? [];
+}

@@ -1,0 +1,94 @@
+import type { HeldDecision, LeaseKey, SyncRunState, SyncTrigger } from '@tidemark/model';
+
+/** What a run counted; taken from the store's answers, so exact across crashes. */
+export interface RunCounters {
+  readonly pages: number;
+  readonly read: number;
+  readonly created: number;
+  readonly updated: number;
+  readonly unchanged: number;
+  readonly deleted: number;
+  readonly quarantined: number;
+  readonly stale: number;
+}
+
+/** Nothing counted yet. */
+export const NO_COUNTERS: RunCounters = {
+  pages: 0,
+  read: 0,
+  created: 0,
+  updated: 0,
+  unchanged: 0,
+  deleted: 0,
+  quarantined: 0,
+  stale: 0,
+};
+
+/** A full run's evidence that its snapshot is complete. */
+export interface RunCertificate {
+  readonly certified: boolean;
+  readonly failures: readonly string[];
+  readonly endEvidence: string;
+  readonly expectedCount?: number;
+  readonly observedCount: number;
+  readonly uniqueIds: boolean;
+}
+
+/** A connector's closing message, kept until the run has finished. */
+export interface RunEnd {
+  readonly endEvidence: string;
+  readonly failures: readonly string[];
+  readonly expectedRecords?: number;
+  readonly deltaCheckpoint: Uint8Array;
+}
+
+/** One execution of a sync for one (connection, model). */
+export interface Run extends LeaseKey {
+  readonly id: string;
+  readonly trigger: SyncTrigger;
+  readonly state: SyncRunState;
+  readonly priority: number;
+  readonly counters: RunCounters;
+  readonly expectedRecords?: number;
+  readonly createTime: Date;
+  readonly startTime?: Date;
+  readonly endTime?: Date;
+  /** How often work on it began. */
+  readonly attempts: number;
+  /** Failures in a row. */
+  readonly failures: number;
+  /** Not to be worked on before. */
+  readonly notBefore: Date;
+  /** What its worker is asked to do at the next page. */
+  readonly request?: 'PAUSE' | 'CANCEL';
+  readonly decision?: HeldDecision;
+  readonly certificate?: RunCertificate;
+  readonly end?: RunEnd;
+  readonly error?: RunError;
+  readonly heldDeletes: number;
+  readonly lastSequence: number;
+  /** What a person should know of where it stands, where the state alone does not tell. */
+  readonly note?: string;
+  /** Runs started together with it that go first. */
+  readonly after: readonly string[];
+  /** Whether it stands for a run whose source changed under it. */
+  readonly startedOver: boolean;
+  /** The epoch of the lease that it is or was last worked on under. */
+  readonly epoch: number;
+  /** Changes with every write. */
+  readonly revision: number;
+}
+
+/** Why a run failed. */
+export interface RunError {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** A run to be made. */
+export interface NewRun extends LeaseKey {
+  readonly id: string;
+  readonly trigger: SyncTrigger;
+  readonly after: readonly string[];
+  readonly startedOver: boolean;
+}

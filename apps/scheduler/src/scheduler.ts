@@ -1,0 +1,98 @@
+import { ConnectionServiceDefinition, IdentityServiceDefinition, SyncServiceDefinition } from '@tidemark/contracts';
+import { bind, fastDefinition, type ServiceBinding } from '@tidemark/rpc';
+import type { Logger, Part } from '@tidemark/runtime';
+import { AgendaSchedules } from './agenda.js';
+import { Identity } from './api-keys.js';
+import type { SchedulerConfig } from './config.js';
+import { ConnectionAdministration } from './connection-administration.js';
+import { ConnectionRemoval } from './connection-removal.js';
+import { ConnectionServiceHandler } from './connection-service.js';
+import { ConnectionSetup } from './connection-setup.js';
+import { ConnectionStates } from './connection-states.js';
+import { ConnectionStatuses } from './connection-statuses.js';
+import { Connectors } from './connectors.js';
+import { IdentityServiceHandler } from './identity-service.js';
+import { Janitor } from './janitor.js';
+import { MongoApiKeys } from './mongo-api-keys.js';
+import type { ControlDatabase } from './mongo-collections.js';
+import { MongoConnections } from './mongo-connections.js';
+import { MongoLeases } from './mongo-leases.js';
+import { MongoRuns } from './mongo-runs.js';
+import { RunActions } from './run-actions.js';
+import { RunRequests } from './run-requests.js';
+import { RunWatches } from './run-watch.js';
+import { deriveKey, Sealer } from './seal.js';
+import { SourceTargets } from './source-targets.js';
+import { StoreClient } from './store-client.js';
+import { SyncServiceHandler } from './sync-service.js';
+import { SyncWorker } from './sync-worker.js';
+
+/** Runs that one process works on at once. */
+const SLOTS = 4;
+
+/** The settings that the scheduler's parts need. */
+export type SchedulerSettings = Pick<
+  SchedulerConfig,
+  'internalToken' | 'storeAddress' | 'connectors' | 'masterKey' | 'bootstrapApiKey' | 'leaseMs'
+>;
+
+/** The scheduler's services, and the parts that work behind them, in the order in which they start. */
+export interface Scheduler {
+  readonly services: readonly ServiceBinding[];
+  readonly parts: readonly Part[];
+}
+
+/** Puts the scheduler together. Prepares the database; the parts are the caller's to start and stop. */
+export async function createScheduler(db: ControlDatabase, settings: SchedulerSettings, logger: Logger): Promise<Scheduler> {
+  await db.prepare();
+  const connections = new MongoConnections(db);
+  const runs = new MongoRuns(db);
+  const leases = new MongoLeases(db, settings.leaseMs);
+  const identity = new Identity(new MongoApiKeys(db), deriveKey(settings.masterKey, 'api-keys'));
+  const targets = new SourceTargets(new Sealer(deriveKey(settings.masterKey, 'credentials')));
+  const store = new StoreClient(settings.storeAddress, settings.internalToken);
+  const connectors = new Connectors(settings.connectors, settings.internalToken);
+  const schedules = new AgendaSchedules(db.db, logger);
+  const wake = (): void => {
+    worker.poke();
+    schedules.wake().catch((error: unknown) => logger.warn({ error }, 'other workers could not be woken; they poll'));
+  };
+  const actions = new RunActions(runs, wake);
+  const requests = new RunRequests(runs, connections, wake);
+  const states = new ConnectionStates(connections, actions);
+  const setup = new ConnectionSetup(connections, store, schedules, requests);
+  const removal = new ConnectionRemoval(connections, runs, actions, schedules, store);
+  const administration = new ConnectionAdministration({ connections, connectors, targets, setup, removal, states, logger });
+  const statuses = new ConnectionStatuses(connections, runs, schedules, store, connectors);
+  const workerParts = { runs, connections, store, connectors, targets, logger, leases, requests, states, leaseMs: settings.leaseMs };
+  const worker = new SyncWorker(workerParts, SLOTS);
+  const janitor = new Janitor(connections, setup, removal, logger);
+  if (settings.bootstrapApiKey !== undefined) await identity.bootstrap(settings.bootstrapApiKey);
+
+  const wakeUps = {
+    onDue: async (due: Parameters<RunRequests['due']>[0]): Promise<void> => {
+      if (!(await requests.due(due))) await schedules.set(due.connection, []);
+    },
+    onWake: () => worker.poke(),
+  };
+  return {
+    services: [
+      bind(fastDefinition(ConnectionServiceDefinition), new ConnectionServiceHandler({ connections, connectors, administration, removal, states, statuses })),
+      bind(fastDefinition(SyncServiceDefinition), new SyncServiceHandler({ runs, requests, actions, watches: new RunWatches(actions), states })),
+      bind(fastDefinition(IdentityServiceDefinition), new IdentityServiceHandler(identity)),
+    ],
+    parts: [
+      {
+        name: 'clients',
+        start: () => undefined,
+        stop: () => {
+          store.close();
+          connectors.close();
+        },
+      },
+      { name: 'schedules', start: () => schedules.start(wakeUps), stop: () => schedules.stop() },
+      { name: 'worker', start: () => worker.start(), stop: () => worker.stop() },
+      { name: 'janitor', start: () => janitor.start(), stop: () => janitor.stop() },
+    ],
+  };
+}

@@ -1,0 +1,70 @@
+import {
+  StoreServiceDefinition,
+  type BeginRunResponse,
+  type CommitPageRequest,
+  type CommitPageResponse,
+  type FinishRunRequest,
+  type FinishRunResponse,
+  type GetStatisticsResponse,
+  type Lease,
+} from '@tidemark/contracts';
+import { createClient, fastDefinition } from '@tidemark/rpc';
+import type { Connection, ConnectionKey } from './connection.js';
+import { toScopeMessage } from './connection-messages.js';
+import type { OwnedLease } from './leases.js';
+import { toWireKind } from './run-messages.js';
+
+/** Writes of the store are bounded, but may wait for other writers of the connection. */
+const WRITE_DEADLINE_MS = 90_000;
+
+/** What the scheduler asks of the store. */
+export class StoreClient {
+  private readonly client;
+
+  constructor(address: string, internalToken: string) {
+    this.client = createClient(fastDefinition(StoreServiceDefinition), address, { credential: { internalToken } });
+  }
+
+  close(): void {
+    this.client.close();
+  }
+
+  async openConnection({ tenantId, id, scope }: Connection, signal?: AbortSignal): Promise<void> {
+    await this.client.openConnection({ tenantId, connectionId: id, scope: toScopeMessage(scope) }, options(signal));
+  }
+
+  /** Removes a connection's data; returns how many records went. */
+  async removeConnection({ tenantId, id }: ConnectionKey, signal?: AbortSignal): Promise<number> {
+    for (let removed = 0n; ; ) {
+      const response = await this.client.removeConnection({ tenantId, connectionId: id }, options(signal));
+      removed += response.removedRecords;
+      if (response.done) return Number(removed);
+    }
+  }
+
+  async beginRun(lease: Lease, signal: AbortSignal): Promise<BeginRunResponse> {
+    return this.client.beginRun({ lease }, options(signal));
+  }
+
+  async commitPage(request: CommitPageRequest, signal: AbortSignal): Promise<CommitPageResponse> {
+    return this.client.commitPage(request, options(signal));
+  }
+
+  async finishRun(request: FinishRunRequest, signal: AbortSignal): Promise<FinishRunResponse> {
+    return this.client.finishRun(request, options(signal));
+  }
+
+  async getStatistics({ tenantId, id }: ConnectionKey): Promise<GetStatisticsResponse> {
+    return this.client.getStatistics({ tenantId, connectionId: id });
+  }
+}
+
+function options(signal: AbortSignal | undefined): { deadlineMs: number; signal?: AbortSignal } {
+  return { deadlineMs: WRITE_DEADLINE_MS, ...(signal === undefined ? {} : { signal }) };
+}
+
+/** A lease as the store wants to see it. */
+export function toLeaseMessage({ key, runId, epoch }: OwnedLease): Lease {
+  const { tenantId, connectionId, model, kind } = key;
+  return { tenantId, connectionId, model, kind: toWireKind(kind), runId, epoch: BigInt(epoch) };
+}

@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectionKey, type Connection } from './connection.js';
+import type { ConnectionStates } from './connection-states.js';
+import { LeaseKeeper } from './lease-keeper.js';
+import type { Leases, OwnedLease } from './leases.js';
+import type { Run } from './run.js';
+import { RunExecution, type ExecutionParts } from './run-execution.js';
+import { ends, settlement, type RunOutcome } from './run-outcome.js';
+import type { RunRequests } from './run-requests.js';
+import type { RunPatch } from './runs.js';
+import { toLeaseMessage } from './store-client.js';
+
+const POLL_MS = 5_000;
+const SETTLE_RETRY_MS = 500;
+const KEPT_RUNS = 200;
+
+/** What a worker needs. */
+export interface WorkerParts extends ExecutionParts {
+  readonly leases: Leases;
+  readonly requests: RunRequests;
+  readonly states: ConnectionStates;
+  readonly leaseMs: number;
+}
+
+/** Works on runs: finds those that wait and those whose worker died, and carries each to its end. */
+export class SyncWorker {
+  private readonly owner = randomUUID();
+  private readonly executions = new Map<string, RunExecution>();
+  private readonly work = new Set<Promise<void>>();
+  private readonly stopping = new AbortController();
+  private loop: Promise<void> = Promise.resolve();
+  private wakeUp: () => void = () => undefined;
+  private poked = false;
+
+  constructor(
+    private readonly parts: WorkerParts,
+    private readonly slots: number,
+  ) {}
+
+  start(): void {
+    this.loop = this.follow();
+  }
+
+  /** Says that a run may be waiting. A lost call is made up for by the poll. */
+  poke(): void {
+    this.poked = true;
+    this.wakeUp();
+  }
+
+  /** Stops runs at their next page boundary and leaves them to other workers. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    this.poke();
+    await this.loop;
+    for (const execution of this.executions.values()) execution.stop('SHUTDOWN');
+    await Promise.all(this.work);
+  }
+
+  private async follow(): Promise<void> {
+    while (!this.stopping.signal.aborted) {
+      this.poked = false;
+      try {
+        await this.claim();
+      } catch (error) {
+        this.parts.logger.warn({ error }, 'waiting runs could not be looked for');
+      }
+      if (!this.poked) await this.untilPoked();
+    }
+  }
+
+  private untilPoked(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, POLL_MS);
+      this.wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Starts as many runs as there are free slots, one for each connection. */
+  private async claim(): Promise<void> {
+    const started = new Set<string>();
+    for (const run of await this.candidates()) {
+      if (this.executions.size >= this.slots || this.stopping.signal.aborted) return;
+      const connection = connectionKey({ tenantId: run.tenantId, id: run.connectionId });
+      if (!started.has(connection) && (await this.claimRun(run))) started.add(connection);
+    }
+  }
+
+  private async candidates(): Promise<Run[]> {
+    if (this.executions.size >= this.slots) return [];
+    const { runs, leases } = this.parts;
+    const running = (await runs.running()).filter(({ id }) => !this.executions.has(id));
+    const alive = await leases.alive(running);
+    const due = await runs.due(new Date(), 2 * this.slots);
+    return [...running.filter(({ id }) => !alive.has(id)), ...due];
+  }
+
+  private async claimRun(run: Run): Promise<boolean> {
+    const { runs, leases, connections, logger } = this.parts;
+    const connection = await connections.find({ tenantId: run.tenantId, id: run.connectionId });
+    if (connection?.state !== 'ACTIVE') {
+      await runs.change(run, setAside(connection));
+      return false;
+    }
+    if (run.state === 'WAITING' && (await runs.isBlocked(run))) return false;
+    const lease = await leases.acquire(run, run.id, this.owner);
+    if (lease === undefined) return false;
+    const begun = await runs.start(run, lease.epoch, new Date());
+    if (begun === undefined) {
+      await leases.release(lease);
+      return false;
+    }
+    logger.info({ ...subject(begun), epoch: lease.epoch, attempt: begun.attempts }, run.state === 'RUNNING' ? 'run taken over' : 'run started');
+    this.launch(begun, lease);
+    return true;
+  }
+
+  private launch(run: Run, lease: OwnedLease): void {
+    const keeper = new LeaseKeeper(this.parts.leases, lease, this.parts.leaseMs, this.parts.logger);
+    const execution = new RunExecution(this.parts, run, toLeaseMessage(lease), keeper.signal);
+    this.executions.set(run.id, execution);
+    const work = this.carry(run, execution, keeper)
+      .catch((error: unknown) => this.parts.logger.error({ ...subject(run), error }, 'a run was left to the next worker'))
+      .finally(() => {
+        this.executions.delete(run.id);
+        this.work.delete(work);
+        this.poke();
+      });
+    this.work.add(work);
+  }
+
+  private async carry(run: Run, execution: RunExecution, keeper: LeaseKeeper): Promise<void> {
+    try {
+      await this.parts.runs.supersede(run, new Date());
+      const { outcome, unwritten } = await execution.execute();
+      const patch = settlement(run, outcome, new Date());
+      this.log(run, outcome, patch);
+      if (patch !== undefined) await this.settle(run, { ...unwritten, ...patch }, outcome, keeper.signal);
+    } finally {
+      await keeper.release();
+    }
+  }
+
+  /** Writes what became of the run, for as long as the lease holds; else the next worker finds out from the store. */
+  private async settle(run: Run, patch: RunPatch, outcome: RunOutcome, lost: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await this.parts.runs.progress(run, patch);
+        break;
+      } catch (error) {
+        if (lost.aborted) throw error;
+        this.parts.logger.warn({ ...subject(run), error }, 'the state of a run could not be written yet');
+        await sleep(SETTLE_RETRY_MS);
+      }
+    }
+    await this.followUp(run, patch, outcome);
+  }
+
+  private async followUp(run: Run, patch: RunPatch, outcome: RunOutcome): Promise<void> {
+    const { runs, requests, states } = this.parts;
+    const verdict = outcome.kind === 'FAILED' ? outcome.verdict : undefined;
+    if (verdict?.action === 'START_OVER') await requests.startOver(run);
+    if (verdict?.action === 'NEEDS_ATTENTION') {
+      await states.needsAttention({ tenantId: run.tenantId, id: run.connectionId }, patch.error?.message ?? '');
+    }
+    if (verdict?.action === 'RETRY') setTimeout(() => this.poke(), verdict.delayMs).unref();
+    if (ends(patch)) await runs.prune(run, KEPT_RUNS);
+  }
+
+  private log(run: Run, outcome: RunOutcome, patch: RunPatch | undefined): void {
+    const { logger } = this.parts;
+    if (outcome.kind !== 'FAILED') {
+      logger.info({ ...subject(run), state: patch?.state }, 'run left');
+      return;
+    }
+    const { error, verdict } = outcome;
+    const fields = { ...subject(run), error, verdict: verdict.action };
+    if (verdict.action === 'RETRY' || verdict.action === 'DROP') logger.warn(fields, 'run interrupted');
+    else logger.error(fields, 'run failed');
+  }
+}
+
+/** What becomes of a run whose connection does not sync. */
+function setAside(connection: Connection | undefined): RunPatch {
+  if (connection === undefined || connection.state === 'DELETING') {
+    return { state: 'CANCELLED', endTime: new Date(), note: 'the connection is deleted' };
+  }
+  return { state: 'PAUSED', note: 'the connection is paused' };
+}
+
+function subject({ id, tenantId, connectionId, model, kind }: Run): object {
+  return { run: id, tenant: tenantId, connection: connectionId, model, kind };
+}

@@ -1,0 +1,1 @@
+export { Stack, type StackOptions, type StackProcess } from './up/stack.js';

@@ -1,0 +1,15 @@
+import { SyncKind, SyncRunState, SyncTrigger, type SyncRun } from '@tidemark/contracts';
+import { enumName, type Writable } from './json.js';
+
+/** A sync run as `--json` shows it; counters of zero are there too. */
+export function runJson(run: SyncRun): Writable {
+  return {
+    ...run,
+    kind: enumName(SyncKind, run.kind),
+    trigger: enumName(SyncTrigger, run.trigger),
+    state: enumName(SyncRunState, run.state),
+    counters: run.counters && { ...run.counters },
+    certificate: run.certificate && { ...run.certificate },
+    error: run.error && { ...run.error },
+  };
+}

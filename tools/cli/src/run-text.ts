@@ -1,0 +1,121 @@
+import { SyncKind, SyncRunState, SyncTrigger, type SyncCounters, type SyncRun } from '@tidemark/contracts';
+import { enumName } from './json.js';
+import { printable } from './printable.js';
+import { formatTable, type Column } from './table.js';
+import { formatCount, formatSeconds, formatTime } from './time.js';
+
+const count = (title: string, value: (counters: SyncCounters) => bigint): Column<SyncRun> => ({
+  title,
+  right: true,
+  value: ({ counters }) => (counters === undefined ? '-' : formatCount(value(counters))),
+});
+
+const COUNTS: readonly Column<SyncRun>[] = [
+  count('READ', (c) => c.read),
+  count('CREATED', (c) => c.created),
+  count('UPDATED', (c) => c.updated),
+  count('UNCHANGED', (c) => c.unchanged),
+  count('DELETED', (c) => c.deleted),
+  count('QUARANTINED', (c) => c.quarantined),
+];
+
+const MODEL: Column<SyncRun> = { title: 'MODEL', value: (run) => run.model };
+const STATE: Column<SyncRun> = { title: 'STATE', value: (run) => enumName(SyncRunState, run.state) };
+
+const LISTED: readonly Column<SyncRun>[] = [
+  { title: 'RUN', value: (run) => run.id },
+  { title: 'CONNECTION', value: (run) => run.connectionId },
+  MODEL,
+  { title: 'KIND', value: (run) => enumName(SyncKind, run.kind) },
+  STATE,
+  ...COUNTS,
+  { title: 'CREATED AT', value: (run) => formatTime(run.createTime) },
+];
+
+const SUMMARISED: readonly Column<SyncRun>[] = [
+  MODEL,
+  STATE,
+  ...COUNTS,
+  { title: 'SECONDS', right: true, value: (run) => seconds(run)?.toFixed(1) ?? '-' },
+];
+
+/** Runs as a table, one a line. */
+export function runTable(runs: readonly SyncRun[]): string[] {
+  return runs.length === 0
+    ? ['No sync runs yet. Start one with: tidemark sync run CONNECTION']
+    : formatTable(LISTED, runs);
+}
+
+/** What finished runs did, and what to do about those that did not end well. */
+export function runSummary(runs: readonly SyncRun[]): string[] {
+  return [...formatTable(SUMMARISED, runs), ...runs.flatMap(remarks).map(printable)];
+}
+
+/** One run with all that is known of it. */
+export function runFields(run: SyncRun): (readonly [string, string])[] {
+  const { counters, certificate } = run;
+  const took = seconds(run);
+  return [
+    ['Run', run.id],
+    ['Connection', run.connectionId],
+    ['Model', run.model],
+    ['Kind', `${enumName(SyncKind, run.kind)}, started by ${enumName(SyncTrigger, run.trigger)}`],
+    ['State', enumName(SyncRunState, run.state)],
+    ['Summary', run.summary],
+    ...(counters === undefined
+      ? []
+      : Object.entries(counters).map(
+          ([name, value]) => [`  ${name}`, formatCount(value as bigint)] as const,
+        )),
+    ...(certificate === undefined
+      ? []
+      : [
+          [
+            'Certified',
+            certificate.certified ? certificate.endEvidence : `no: ${certificate.failures.join('; ')}`,
+          ] as const,
+        ]),
+    ...(run.error === undefined ? [] : [['Error', `${run.error.message} [${run.error.reason}]`] as const]),
+    ['Created', formatTime(run.createTime)],
+    [
+      'Started',
+      `${formatTime(run.startTime)}${run.attempts > 1 ? ` (${String(run.attempts)} attempts)` : ''}`,
+    ],
+    ['Ended', `${formatTime(run.endTime)}${took === undefined ? '' : `, after ${formatSeconds(took)}`}`],
+  ];
+}
+
+/** What a person can do about a run that did not simply succeed. */
+function remarks(run: SyncRun): string[] {
+  switch (run.state) {
+    case SyncRunState.HELD:
+      return [
+        `${run.model} is held: ${formatCount(run.heldDeletes)} deletes wait for a decision. Apply them with: tidemark sync approve ${run.id}`,
+        `Drop them with: tidemark sync discard ${run.id}`,
+      ];
+    case SyncRunState.FAILED:
+      return [
+        `${run.model} failed: ${run.error?.message ?? run.summary}${run.error === undefined ? '' : ` [${run.error.reason}]`}`,
+      ];
+    case SyncRunState.PAUSED:
+      return [`${run.model} is paused. Let it go on with: tidemark sync resume ${run.id}`];
+    case SyncRunState.SUCCEEDED:
+      return (run.counters?.quarantined ?? 0n) === 0n
+        ? []
+        : [
+            `${run.model}: some records could not be stored. See why with: tidemark quarantine list ${run.connectionId}`,
+          ];
+    case SyncRunState.UNSPECIFIED:
+    case SyncRunState.WAITING:
+    case SyncRunState.RUNNING:
+    case SyncRunState.CANCELLED:
+    case SyncRunState.UNRECOGNIZED:
+      return [];
+  }
+}
+
+function seconds({ startTime, endTime }: SyncRun): number | undefined {
+  return startTime === undefined || endTime === undefined
+    ? undefined
+    : (endTime.getTime() - startTime.getTime()) / 1000;
+}
