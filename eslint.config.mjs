@@ -17,22 +17,33 @@ export default tseslint.config(
     files: ['**/*.mjs', '**/*.js'],
     languageOptions: {
       globals: Object.fromEntries(
-        ['process', 'console', 'setTimeout', 'clearTimeout', 'URL', 'Buffer'].map((name) => [name, 'readonly']),
+        ['process', 'console', 'setTimeout', 'clearTimeout', 'URL', 'Buffer'].map((name) => [
+          name,
+          'readonly',
+        ]),
       ),
     },
   },
   {
     files: ['**/*.ts'],
     extends: [...tseslint.configs.recommendedTypeChecked],
-    languageOptions: { parserOptions: { project: ['./tsconfig.check.json'], tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { project: ['./tsconfig.check.json'], tsconfigRootDir: import.meta.dirname },
+    },
     plugins: { '@nx': nx },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/require-await': 'off',
-      'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'Only main.ts reads the environment.' }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'env', message: 'Only main.ts reads the environment.' },
+      ],
       ...restrict(MONGODB, AGENDA, OPOSSUM),
       '@nx/enforce-module-boundaries': [
         'error',
@@ -76,8 +87,20 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['**/mongo-*.ts', 'libs/mongo/**/*.ts', '**/*.mongo.spec.ts', '**/*.e2e.spec.ts', 'tools/bench/**/*.ts'], rules: restrict(AGENDA, OPOSSUM) },
+  {
+    files: [
+      '**/mongo-*.ts',
+      'libs/mongo/**/*.ts',
+      '**/*.mongo.spec.ts',
+      '**/*.e2e.spec.ts',
+      'tools/bench/**/*.ts',
+    ],
+    rules: restrict(AGENDA, OPOSSUM),
+  },
   { files: ['**/agenda.ts'], rules: restrict(MONGODB, OPOSSUM) },
   { files: ['**/breaker.ts'], rules: restrict(MONGODB, AGENDA) },
-  { files: ['**/main.ts', '**/*.spec.ts', 'jest/**', 'tools/**', 'examples/**'], rules: { 'no-restricted-properties': 'off' } },
+  {
+    files: ['**/main.ts', '**/*.spec.ts', 'jest/**', 'tools/**', 'examples/**'],
+    rules: { 'no-restricted-properties': 'off' },
+  },
 );

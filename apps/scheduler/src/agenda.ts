@@ -80,7 +80,9 @@ export class AgendaSchedules implements Schedules {
 
   async next(connection: ConnectionKey): Promise<NextDue[]> {
     const jobs = await this.jobs(connection);
-    return jobs.flatMap(({ data, nextRunAt }) => (nextRunAt ? [{ model: data.model, kind: data.kind, time: nextRunAt }] : []));
+    return jobs.flatMap(({ data, nextRunAt }) =>
+      nextRunAt ? [{ model: data.model, kind: data.kind, time: nextRunAt }] : [],
+    );
   }
 
   async wake(): Promise<void> {
@@ -90,7 +92,14 @@ export class AgendaSchedules implements Schedules {
   private async insert(connection: ConnectionKey, entry: DueEntry): Promise<void> {
     const { tenantId: tenant, id } = connection;
     const key = jobKey(connection, entry);
-    const data: DueData = { key, connection: connectionKey(connection), tenant, id, model: entry.model, kind: entry.kind };
+    const data: DueData = {
+      key,
+      connection: connectionKey(connection),
+      tenant,
+      id,
+      model: entry.model,
+      kind: entry.kind,
+    };
     const job = this.agenda.create<DueData>(DUE, data);
     try {
       // insertOnly: another scheduler's job, and the lock on it, stay as they are.
@@ -105,8 +114,16 @@ export class AgendaSchedules implements Schedules {
   }
 
   private async jobs(connection: ConnectionKey) {
-    const { jobs } = await this.agenda.queryJobs({ name: DUE, data: { connection: connectionKey(connection) } });
-    return jobs.map((job) => ({ _id: String(job._id), data: job.data as DueData, repeatInterval: job.repeatInterval, nextRunAt: job.nextRunAt }));
+    const { jobs } = await this.agenda.queryJobs({
+      name: DUE,
+      data: { connection: connectionKey(connection) },
+    });
+    return jobs.map((job) => ({
+      _id: String(job._id),
+      data: job.data as DueData,
+      repeatInterval: job.repeatInterval,
+      nextRunAt: job.nextRunAt,
+    }));
   }
 }
 
@@ -157,7 +174,9 @@ class InsertChannel extends BaseNotificationChannel {
     this.pending.clear();
     for (const { id, name, nextRunAt, priority } of jobs) {
       const notification = { jobId: toJobId(id), jobName: name, nextRunAt, priority, timestamp: new Date() };
-      this.notifyHandlers(notification).catch((error: unknown) => logger.warn({ error }, 'Agenda could not be told of a new job'));
+      this.notifyHandlers(notification).catch((error: unknown) =>
+        logger.warn({ error }, 'Agenda could not be told of a new job'),
+      );
     }
   }
 }

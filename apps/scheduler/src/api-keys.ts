@@ -26,6 +26,11 @@ export class Identity {
   /** Makes the operator's own key exist: tenant `default`, role admin. */
   async bootstrap(text: string): Promise<void> {
     const key = parseApiKey(text);
-    await this.keys.put({ id: key.id, tenantId: BOOTSTRAP_TENANT, roles: ['ADMIN'], hash: hashApiKey(key, this.hashKey) });
+    await this.keys.put({
+      id: key.id,
+      tenantId: BOOTSTRAP_TENANT,
+      roles: ['ADMIN'],
+      hash: hashApiKey(key, this.hashKey),
+    });
   }
 }

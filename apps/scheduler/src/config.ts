@@ -1,4 +1,11 @@
-import { address, logLevel, readEnvironment, secret, type Environment, type LogLevel } from '@tidemark/runtime';
+import {
+  address,
+  logLevel,
+  readEnvironment,
+  secret,
+  type Environment,
+  type LogLevel,
+} from '@tidemark/runtime';
 import { parseApiKey } from '@tidemark/model';
 import { z } from 'zod';
 
@@ -28,16 +35,19 @@ const schema = z.object({
   TIDEMARK_LISTEN: address.default('127.0.0.1:0'),
   TIDEMARK_INTERNAL_TOKEN: secret,
   TIDEMARK_LOG_LEVEL: logLevel,
-  TIDEMARK_CONTROL_MONGODB_URI: z.string().startsWith('mongodb', 'must be a mongodb:// address with a database name'),
+  TIDEMARK_CONTROL_MONGODB_URI: z
+    .string()
+    .startsWith('mongodb', 'must be a mongodb:// address with a database name'),
   TIDEMARK_STORE_ADDRESS: address,
   TIDEMARK_CONNECTORS: z.string().transform((text, context) => {
     const entries = text.split(',').map((entry) => CONNECTOR.exec(entry.trim()));
-    if (entries.every((entry) => entry !== null)) return entries.map((entry) => [entry[1] ?? '', entry[2] ?? ''] as const);
+    if (entries.every((entry) => entry !== null))
+      return entries.map((entry) => [entry[1] ?? '', entry[2] ?? ''] as const);
     context.addIssue({ code: 'custom', message: 'must be name=host:port entries, separated by commas' });
     return z.NEVER;
   }),
   TIDEMARK_MASTER_KEY: z
-    .base64('must be base64')
+    .base64({ error: 'must be 32 bytes in base64', abort: true })
     .refine((text) => Buffer.from(text, 'base64').length === MASTER_KEY_BYTES, 'must be 32 bytes in base64'),
   TIDEMARK_BOOTSTRAP_API_KEY: z.string().refine(isApiKey, 'must look like tm_<id>_<secret>').optional(),
   TIDEMARK_LEASE_SECONDS: z.coerce.number().min(1).max(600).default(15),

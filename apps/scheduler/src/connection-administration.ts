@@ -1,36 +1,14 @@
-import {
-  defaultScope,
-  isConnectionId,
-  TidemarkError,
-  validateSchedule,
-  validateScope,
-  widenedModels,
-  type CatalogueModel,
-  type FieldViolation,
-  type ModelScopeSpec,
-  type ScheduleSpec,
-} from '@tidemark/model';
+import { defaultScope, TidemarkError, validateScope, widenedModels } from '@tidemark/model';
 import type { Logger } from '@tidemark/runtime';
-import { connectionKey, type CatalogueEntry, type Connection, type ConnectionKey, type GuardSpec } from './connection.js';
+import { connectionKey, type CatalogueEntry, type Connection, type ConnectionKey } from './connection.js';
 import type { ConnectionRemoval } from './connection-removal.js';
+import { toCatalogueModel, validateRequest, type ConnectionRequest } from './connection-request.js';
 import type { ConnectionSetup } from './connection-setup.js';
 import type { ConnectionStates } from './connection-states.js';
 import type { Connections } from './connections.js';
 import type { Connectors, SourceTarget } from './connectors.js';
 import type { Run } from './run.js';
 import type { SourceTargets } from './source-targets.js';
-
-/** What a caller sets of a connection. */
-export interface ConnectionRequest {
-  readonly key: ConnectionKey;
-  readonly connector: string;
-  readonly config: Uint8Array;
-  /** Empty: none, or those that are stored. */
-  readonly credentials: Uint8Array;
-  readonly scope: readonly ModelScopeSpec[] | undefined;
-  readonly schedule: ScheduleSpec;
-  readonly guard: GuardSpec;
-}
 
 /** What administration needs. */
 export interface AdministrationParts {
@@ -43,7 +21,6 @@ export interface AdministrationParts {
   readonly logger: Logger;
 }
 
-const MAX_SETTINGS_BYTES = 256 * 1024;
 const ATTEMPTS = 5;
 
 /** Creates, updates and examines connections. */
@@ -51,11 +28,18 @@ export class ConnectionAdministration {
   constructor(private readonly parts: AdministrationParts) {}
 
   /** Checks, discovers, stores and brings to effect. What fails midway is deleted again. */
-  async create(request: ConnectionRequest, withoutSync: boolean): Promise<{ connection: Connection; runs: Run[] }> {
+  async create(
+    request: ConnectionRequest,
+    withoutSync: boolean,
+  ): Promise<{ connection: Connection; runs: Run[] }> {
     const { key, connector, config, credentials, schedule, guard } = request;
-    validate(request);
+    validateRequest(request);
     if ((await this.parts.connections.find(key)) !== undefined) throw exists(key);
-    const catalogue = await this.examine({ breaker: connectionKey(key), connector, settings: { config, credentials } });
+    const catalogue = await this.examine({
+      breaker: connectionKey(key),
+      connector,
+      settings: { config, credentials },
+    });
     const known = catalogue.map(toCatalogueModel);
     const models = request.scope === undefined ? defaultScope(known) : validateScope(request.scope, known);
     const sealedCredentials = this.parts.targets.seal(key, credentials);
@@ -89,13 +73,18 @@ export class ConnectionAdministration {
   /** Replaces settings; a scope may only grow. */
   async update(request: ConnectionRequest): Promise<{ connection: Connection; runs: Run[] }> {
     const { key, connector, config, credentials } = request;
-    validate(request);
+    validateRequest(request);
     const current = await this.parts.states.findLive(key);
     if (connector !== current.connector) {
       const description = `cannot be changed from ${current.connector}`;
-      throw new TidemarkError('REQUEST_INVALID', `the connector ${description}`, { violations: [{ field: 'spec.connector', description }] });
+      throw new TidemarkError('REQUEST_INVALID', `the connector ${description}`, {
+        violations: [{ field: 'spec.connector', description }],
+      });
     }
-    const settings = credentials.byteLength > 0 ? { config, credentials } : this.parts.targets.of({ ...current, config }).settings;
+    const settings =
+      credentials.byteLength > 0
+        ? { config, credentials }
+        : this.parts.targets.of({ ...current, config }).settings;
     const catalogue = await this.examine({ breaker: connectionKey(key), connector, settings });
     const updated = await this.replace(request, catalogue);
     const runs = await this.parts.setup.complete(updated);
@@ -127,10 +116,19 @@ export class ConnectionAdministration {
     return this.parts.connectors.discover(target);
   }
 
-  private async replace(request: ConnectionRequest, catalogue: readonly CatalogueEntry[]): Promise<Connection> {
+  private async replace(
+    request: ConnectionRequest,
+    catalogue: readonly CatalogueEntry[],
+  ): Promise<Connection> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const before = await this.parts.states.findLive(request.key);
-      const after = updated(before, request, catalogue, this.parts.targets.seal(request.key, request.credentials), new Date());
+      const after = updated(
+        before,
+        request,
+        catalogue,
+        this.parts.targets.seal(request.key, request.credentials),
+        new Date(),
+      );
       const replaced = await this.parts.connections.replace(after);
       if (replaced !== undefined) return replaced;
     }
@@ -142,7 +140,10 @@ export class ConnectionAdministration {
     try {
       await this.parts.removal.remove(key);
     } catch (error) {
-      this.parts.logger.warn({ connection: connectionKey(key), error }, 'a connection that could not be made is not removed yet');
+      this.parts.logger.warn(
+        { connection: connectionKey(key), error },
+        'a connection that could not be made is not removed yet',
+      );
     }
   }
 }
@@ -155,7 +156,10 @@ function updated(
   now: Date,
 ): Connection {
   const stored = before.scope.models;
-  const models = request.scope === undefined ? stored : validateScope(request.scope, catalogue.map(toCatalogueModel), stored);
+  const models =
+    request.scope === undefined
+      ? stored
+      : validateScope(request.scope, catalogue.map(toCatalogueModel), stored);
   const widened = widenedModels(stored, models);
   const { config, schedule, guard } = request;
   return {
@@ -169,45 +173,6 @@ function updated(
     updateTime: now,
     setup: { backfill: [...new Set([...(before.setup?.backfill ?? []), ...widened])], since: now },
   };
-}
-
-function validate({ key, config, credentials, schedule }: ConnectionRequest): void {
-  const violations: FieldViolation[] = [];
-  if (!isConnectionId(key.id)) {
-    violations.push({ field: 'spec.id', description: 'has 1 to 63 characters of a-z, 0-9 and -, and starts with a letter' });
-  }
-  if (!isJsonObject(config)) violations.push({ field: 'spec.config', description: 'is a JSON object of at most 256 KiB' });
-  if (credentials.byteLength > 0 && !isJsonObject(credentials)) {
-    violations.push({ field: 'spec.credentials', description: 'is a JSON object of at most 256 KiB' });
-  }
-  if (violations.length > 0) {
-    const faults = violations.map(({ field, description }) => `${field} ${description}`).join('; ');
-    throw new TidemarkError('REQUEST_INVALID', `the connection is faulty: ${faults}`, { violations });
-  }
-  validateSchedule(schedule);
-}
-
-function isJsonObject(bytes: Uint8Array): boolean {
-  if (bytes.byteLength > MAX_SETTINGS_BYTES) return false;
-  try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString());
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
-  } catch {
-    // JSON.parse quotes the text, which may hold a secret; the caller says what is wanted instead.
-    return false;
-  }
-}
-
-function toCatalogueModel({ name, jsonSchema, primaryKey, sensitiveFields, dependsOn }: CatalogueEntry): CatalogueModel {
-  return { name, schema: parseSchema(name, jsonSchema), primaryKey, sensitiveFields, dependsOn };
-}
-
-function parseSchema(model: string, schema: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(schema).toString());
-  } catch (cause) {
-    throw new TidemarkError('SOURCE_CONTRACT_BROKEN', `the connector gave a schema of ${model} that is no JSON`, { cause });
-  }
 }
 
 function exists(key: ConnectionKey): TidemarkError {

@@ -7,7 +7,13 @@ import {
   type Schedule,
   type Scope,
 } from '@tidemark/contracts';
-import { TidemarkError, type ConnectionState, type FieldViolation, type Intervals, type ScheduleSpec } from '@tidemark/model';
+import {
+  TidemarkError,
+  type ConnectionState,
+  type FieldViolation,
+  type Intervals,
+  type ScheduleSpec,
+} from '@tidemark/model';
 import type { CatalogueEntry, Connection, ConnectionScope, GuardSpec } from './connection.js';
 
 type DurationMessage = NonNullable<ModelSchedule['fullInterval']>;
@@ -36,7 +42,10 @@ export function toConnectionMessage(connection: Connection): ConnectionMessage {
 
 /** A scope's message. */
 export function toScopeMessage({ models, revision }: ConnectionScope): Scope {
-  return { models: models.map(({ model, fields }) => ({ model, fields: [...fields] })), revision: BigInt(revision) };
+  return {
+    models: models.map(({ model, fields }) => ({ model, fields: [...fields] })),
+    revision: BigInt(revision),
+  };
 }
 
 /** A state's number on the wire. */
@@ -83,7 +92,10 @@ export function fromModelMessage(model: Model): CatalogueEntry {
 }
 
 function toScheduleMessage(schedule: ScheduleSpec): Schedule {
-  const models = Object.entries(schedule.models).map(([model, own]): [string, ModelSchedule] => [model, toIntervals(own)]);
+  const models = Object.entries(schedule.models).map(([model, own]): [string, ModelSchedule] => [
+    model,
+    toIntervals(own),
+  ]);
   return { ...toIntervals(schedule), models: Object.fromEntries(models) };
 }
 
@@ -99,7 +111,10 @@ function toDuration(ms: number | undefined): DurationMessage | undefined {
 /** A schedule from its message. */
 export function fromScheduleMessage(schedule: Schedule | undefined): ScheduleSpec {
   if (schedule === undefined) return { models: {} };
-  const models = Object.entries(schedule.models).map(([model, own]): [string, Intervals] => [model, fromIntervals(own)]);
+  const models = Object.entries(schedule.models).map(([model, own]): [string, Intervals] => [
+    model,
+    fromIntervals(own),
+  ]);
   return { ...fromIntervals(schedule), models: Object.fromEntries(models) };
 }
 
@@ -120,14 +135,16 @@ export function fromGuardMessage(guard: Guard | undefined): GuardSpec {
   const { maxDeletedShare, minDeletedRecords, maxQuarantinedShare } = guard ?? {};
   const violations: FieldViolation[] = [];
   const share = (field: string, value: number | undefined): void => {
-    if (value !== undefined && !(value >= 0 && value <= 1)) violations.push({ field: `spec.guard.${field}`, description: 'is 0 to 1' });
+    if (value !== undefined && !(value >= 0 && value <= 1))
+      violations.push({ field: `spec.guard.${field}`, description: 'is 0 to 1' });
   };
   share('max_deleted_share', maxDeletedShare);
   share('max_quarantined_share', maxQuarantinedShare);
   if (minDeletedRecords !== undefined && minDeletedRecords < 0) {
     violations.push({ field: 'spec.guard.min_deleted_records', description: 'is 0 or more' });
   }
-  if (violations.length > 0) throw new TidemarkError('REQUEST_INVALID', 'the guard is faulty', { violations });
+  if (violations.length > 0)
+    throw new TidemarkError('REQUEST_INVALID', 'the guard is faulty', { violations });
   return {
     ...(maxDeletedShare === undefined ? {} : { maxDeletedShare }),
     ...(minDeletedRecords === undefined ? {} : { minDeletedRecords }),

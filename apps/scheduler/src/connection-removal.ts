@@ -41,7 +41,8 @@ export class ConnectionRemoval {
     await this.schedules.set(key, []);
     await this.actions.actOnAll(key, ['WAITING', 'RUNNING', 'PAUSED', 'HELD'], 'CANCEL');
     const deadline = Date.now() + PATIENCE_MS;
-    while ((await this.runs.inStates(key, ['RUNNING'])).length > 0 && Date.now() < deadline) await sleep(LOOK_MS);
+    while ((await this.runs.inStates(key, ['RUNNING'])).length > 0 && Date.now() < deadline)
+      await sleep(LOOK_MS);
     const removed = await this.store.removeConnection(key);
     await this.connections.remove(key);
     return removed;

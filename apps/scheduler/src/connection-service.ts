@@ -27,9 +27,15 @@ import type {
 } from '@tidemark/contracts';
 import { isConnectionId, isTidemarkError, TidemarkError } from '@tidemark/model';
 import { tenantOf, type CallContext } from '@tidemark/rpc';
-import type { ConnectionAdministration, ConnectionRequest } from './connection-administration.js';
-import { fromGuardMessage, fromScheduleMessage, toConnectionMessage, toModelMessage } from './connection-messages.js';
+import type { ConnectionAdministration } from './connection-administration.js';
+import {
+  fromGuardMessage,
+  fromScheduleMessage,
+  toConnectionMessage,
+  toModelMessage,
+} from './connection-messages.js';
 import type { ConnectionRemoval } from './connection-removal.js';
+import type { ConnectionRequest } from './connection-request.js';
 import type { ConnectionStates } from './connection-states.js';
 import type { ConnectionStatuses } from './connection-statuses.js';
 import type { Connections } from './connections.js';
@@ -56,15 +62,23 @@ export class ConnectionServiceHandler {
 
   async listConnectors(): Promise<ListConnectorsResponse> {
     const { connectors } = this.parts;
-    return { connectors: await Promise.all(connectors.names().map((name) => summarizeConnector(connectors, name))) };
+    return {
+      connectors: await Promise.all(connectors.names().map((name) => summarizeConnector(connectors, name))),
+    };
   }
 
   async describeConnector({ connector }: DescribeConnectorRequest): Promise<DescribeConnectorResponse> {
     return { ...(await this.parts.connectors.describe(connector)), name: connector };
   }
 
-  async createConnection(request: CreateConnectionRequest, context: Context): Promise<CreateConnectionResponse> {
-    const { connection, runs } = await this.parts.administration.create(toRequest(request.spec, context), request.withoutSync);
+  async createConnection(
+    request: CreateConnectionRequest,
+    context: Context,
+  ): Promise<CreateConnectionResponse> {
+    const { connection, runs } = await this.parts.administration.create(
+      toRequest(request.spec, context),
+      request.withoutSync,
+    );
     return { connection: toConnectionMessage(connection), runIds: runs.map(({ id }) => id) };
   }
 
@@ -76,15 +90,24 @@ export class ConnectionServiceHandler {
     const { limit, after } = readPage(request, { most: MAX_PAGE, byDefault: MAX_PAGE }, isConnectionId);
     const found = await this.parts.connections.list(tenantOf(context), limit + 1, after);
     const page = found.slice(0, limit);
-    return { connections: page.map(toConnectionMessage), nextPageToken: found.length > limit ? (page.at(-1)?.id ?? '') : '' };
+    return {
+      connections: page.map(toConnectionMessage),
+      nextPageToken: found.length > limit ? (page.at(-1)?.id ?? '') : '',
+    };
   }
 
-  async updateConnection(request: UpdateConnectionRequest, context: Context): Promise<UpdateConnectionResponse> {
+  async updateConnection(
+    request: UpdateConnectionRequest,
+    context: Context,
+  ): Promise<UpdateConnectionResponse> {
     const { connection, runs } = await this.parts.administration.update(toRequest(request.spec, context));
     return { connection: toConnectionMessage(connection), runIds: runs.map(({ id }) => id) };
   }
 
-  async deleteConnection(request: DeleteConnectionRequest, context: Context): Promise<DeleteConnectionResponse> {
+  async deleteConnection(
+    request: DeleteConnectionRequest,
+    context: Context,
+  ): Promise<DeleteConnectionResponse> {
     return { removedRecords: BigInt(await this.parts.removal.remove(keyOf(request, context))) };
   }
 
@@ -93,7 +116,10 @@ export class ConnectionServiceHandler {
     return { ok: problems.length === 0, problems: [...problems] };
   }
 
-  async discoverConnection(request: DiscoverConnectionRequest, context: Context): Promise<DiscoverConnectionResponse> {
+  async discoverConnection(
+    request: DiscoverConnectionRequest,
+    context: Context,
+  ): Promise<DiscoverConnectionResponse> {
     const models = await this.parts.administration.discover(keyOf(request, context));
     return { models: models.map(toModelMessage) };
   }
@@ -102,7 +128,10 @@ export class ConnectionServiceHandler {
     return { connection: toConnectionMessage(await this.parts.states.pause(keyOf(request, context))) };
   }
 
-  async resumeConnection(request: ResumeConnectionRequest, context: Context): Promise<ResumeConnectionResponse> {
+  async resumeConnection(
+    request: ResumeConnectionRequest,
+    context: Context,
+  ): Promise<ResumeConnectionResponse> {
     return { connection: toConnectionMessage(await this.parts.states.resume(keyOf(request, context))) };
   }
 
@@ -113,13 +142,18 @@ export class ConnectionServiceHandler {
   }
 }
 
-function keyOf({ connectionId }: { connectionId: string }, context: Context): { tenantId: string; id: string } {
+function keyOf(
+  { connectionId }: { connectionId: string },
+  context: Context,
+): { tenantId: string; id: string } {
   return { tenantId: tenantOf(context), id: connectionId };
 }
 
 function toRequest(spec: ConnectionSpec | undefined, context: Context): ConnectionRequest {
   if (spec === undefined) {
-    throw new TidemarkError('REQUEST_INVALID', 'spec is required', { violations: [{ field: 'spec', description: 'is required' }] });
+    throw new TidemarkError('REQUEST_INVALID', 'spec is required', {
+      violations: [{ field: 'spec', description: 'is required' }],
+    });
   }
   return {
     key: { tenantId: tenantOf(context), id: spec.id },

@@ -18,7 +18,10 @@ export class ConnectionSetup {
   /** Safe to repeat, as after a crash. Returns the backfills. */
   async complete(connection: Connection): Promise<Run[]> {
     await this.store.openConnection(connection);
-    await this.schedules.set({ tenantId: connection.tenantId, id: connection.id }, dueEntries(connection.schedule, scheduledModels(connection)));
+    await this.schedules.set(
+      { tenantId: connection.tenantId, id: connection.id },
+      dueEntries(connection.schedule, scheduledModels(connection)),
+    );
     const backfill = connection.setup?.backfill ?? [];
     const runs = await this.requests.start(
       connection,
@@ -31,7 +34,10 @@ export class ConnectionSetup {
 }
 
 /** A connection's models in scope, as far as schedules mind. */
-function scheduledModels({ scope, catalogue }: Connection): { name: string; delta: boolean; webhook: boolean }[] {
+function scheduledModels({
+  scope,
+  catalogue,
+}: Connection): { name: string; delta: boolean; webhook: boolean }[] {
   return scope.models.map(({ model }) => {
     const capabilities = catalogue.find(({ name }) => name === model)?.capabilities;
     return { name: model, delta: capabilities?.delta ?? false, webhook: capabilities?.webhook ?? false };

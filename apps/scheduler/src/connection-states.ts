@@ -20,7 +20,8 @@ export class ConnectionStates {
   /** The connection if it is not being deleted. Throws CONNECTION_NOT_FOUND. */
   async findLive(key: ConnectionKey): Promise<Connection> {
     const connection = await this.find(key);
-    if (connection.state === 'DELETING') throw new TidemarkError('CONNECTION_NOT_FOUND', 'the connection is being deleted');
+    if (connection.state === 'DELETING')
+      throw new TidemarkError('CONNECTION_NOT_FOUND', 'the connection is being deleted');
     return connection;
   }
 
@@ -62,5 +63,8 @@ export class ConnectionStates {
 
 /** The error for a connection that the tenant does not have; another tenant's looks the same. */
 export function notFound(): TidemarkError {
-  return new TidemarkError('CONNECTION_NOT_FOUND', 'no such connection; `tidemark connections list` shows those there are');
+  return new TidemarkError(
+    'CONNECTION_NOT_FOUND',
+    'no such connection; `tidemark connections list` shows those there are',
+  );
 }

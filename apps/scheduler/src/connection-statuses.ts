@@ -27,7 +27,11 @@ export class ConnectionStatuses {
     const connections = await this.connections.list(tenantId, MAX_CONNECTIONS);
     const statuses: ConnectionStatus[] = [];
     for (let start = 0; start < connections.length; start += AT_ONCE) {
-      statuses.push(...(await Promise.all(connections.slice(start, start + AT_ONCE).map((connection) => this.of(connection)))));
+      statuses.push(
+        ...(await Promise.all(
+          connections.slice(start, start + AT_ONCE).map((connection) => this.of(connection)),
+        )),
+      );
     }
     return statuses;
   }

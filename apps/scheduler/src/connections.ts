@@ -6,6 +6,7 @@ export interface Connections {
   /** Throws CONNECTION_EXISTS. */
   insert(connection: Connection): Promise<void>;
   find(key: ConnectionKey): Promise<Connection | undefined>;
+  stateOf(key: ConnectionKey): Promise<ConnectionState | undefined>;
   /** A tenant's connections in order of id, after one of them; at most `limit`. */
   list(tenantId: string, limit: number, after?: string): Promise<Connection[]>;
   /** Replaces a connection as it was read; undefined if it was written since. */

@@ -44,7 +44,9 @@ export class Connectors {
   constructor(addresses: ReadonlyMap<string, string>, internalToken: string) {
     const definition = fastDefinition(ConnectorServiceDefinition);
     const options = { credential: { internalToken }, defaultDeadlineMs: CALL_DEADLINE_MS };
-    this.clients = new Map([...addresses].map(([name, address]) => [name, createClient(definition, address, options)]));
+    this.clients = new Map(
+      [...addresses].map(([name, address]) => [name, createClient(definition, address, options)]),
+    );
   }
 
   /** Names, sorted. */
@@ -60,14 +62,18 @@ export class Connectors {
   /** What keeps the source from being read; empty if nothing does. */
   async check(target: SourceTarget): Promise<readonly string[]> {
     const client = this.client(target.connector);
-    const { problems } = await this.guarded(target, (signal) => client.check({ settings: target.settings }, { signal }));
+    const { problems } = await this.guarded(target, (signal) =>
+      client.check({ settings: target.settings }, { signal }),
+    );
     return problems;
   }
 
   /** The source's models. Throws SOURCE_CONTRACT_BROKEN for a catalogue beyond its bounds. */
   async discover(target: SourceTarget): Promise<CatalogueEntry[]> {
     const client = this.client(target.connector);
-    const { models } = await this.guarded(target, (signal) => client.discover({ settings: target.settings }, { signal }));
+    const { models } = await this.guarded(target, (signal) =>
+      client.discover({ settings: target.settings }, { signal }),
+    );
     const catalogue = models.map(fromModelMessage);
     checkCatalogue(catalogue);
     return catalogue;
@@ -97,7 +103,11 @@ export class Connectors {
     for (const client of this.clients.values()) client.close();
   }
 
-  private guarded<T>(target: SourceTarget, call: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  private guarded<T>(
+    target: SourceTarget,
+    call: (signal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     return this.breakers.get(target.breaker).run(call, signal);
   }
 
@@ -128,5 +138,6 @@ function checkCatalogue(catalogue: readonly CatalogueEntry[]): void {
           : catalogue.some(({ name, primaryKey }) => !isModelName(name) || primaryKey.length === 0)
             ? 'has a model without a proper name or without a primary key'
             : undefined;
-  if (fault !== undefined) throw new TidemarkError('SOURCE_CONTRACT_BROKEN', `the catalogue of the source ${fault}`);
+  if (fault !== undefined)
+    throw new TidemarkError('SOURCE_CONTRACT_BROKEN', `the catalogue of the source ${fault}`);
 }

@@ -6,7 +6,9 @@ import type { ServerMiddleware } from '@tidemark/rpc';
 export function asTidemarkError(failure: unknown): TidemarkError {
   if (isTidemarkError(failure)) return failure;
   if (isDriverError(failure)) return toTidemarkError(failure);
-  return new TidemarkError('INTERNAL', 'an unexpected failure; its cause is in the log of the scheduler', { cause: failure });
+  return new TidemarkError('INTERNAL', 'an unexpected failure; its cause is in the log of the scheduler', {
+    cause: failure,
+  });
 }
 
 /** Answers calls that met an outage of the database with DATABASE_UNAVAILABLE. */

@@ -8,7 +8,12 @@ export class IdentityServiceHandler {
 
   async authenticate(request: AuthenticateRequest): Promise<AuthenticateResponse> {
     const key = await this.identity.authenticate(request.apiKey, new Date());
-    return { tenantId: key.tenantId, keyId: key.id, roles: key.roles.map(toRole), expireTime: key.expireTime };
+    return {
+      tenantId: key.tenantId,
+      keyId: key.id,
+      roles: key.roles.map(toRole),
+      expireTime: key.expireTime,
+    };
   }
 }
 

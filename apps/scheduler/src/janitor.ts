@@ -37,7 +37,10 @@ export class Janitor {
 
   private async sweep(): Promise<void> {
     try {
-      for (const connection of await this.connections.unfinished(new Date(Date.now() - SETUP_AGE_MS), BATCH)) {
+      for (const connection of await this.connections.unfinished(
+        new Date(Date.now() - SETUP_AGE_MS),
+        BATCH,
+      )) {
         if (this.stopped) return;
         await this.finish(connection);
       }

@@ -58,7 +58,10 @@ export class LeaseKeeper {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       const left = Math.max(0, this.current.deadline - performance.now());
-      timer = setTimeout(() => reject(new TidemarkError('DATABASE_UNAVAILABLE', 'the lease ran out before it was renewed')), left);
+      timer = setTimeout(
+        () => reject(new TidemarkError('DATABASE_UNAVAILABLE', 'the lease ran out before it was renewed')),
+        left,
+      );
     });
     try {
       return await Promise.race([renewal, late]);

@@ -38,7 +38,12 @@ const service = await runService({
       name: 'server',
       start: async () => {
         const middleware = [internalAuth(config.internalToken), databaseErrors];
-        server = await startServer({ address: config.listen, services: scheduler.services, logger, middleware });
+        server = await startServer({
+          address: config.listen,
+          services: scheduler.services,
+          logger,
+          middleware,
+        });
       },
       stop: () => server?.stop(),
     },

@@ -95,7 +95,10 @@ export class ControlDatabase {
       { key: { tenant: 1, _id: -1 } },
       { key: { tenant: 1, connection: 1, _id: -1 } },
       { key: { tenant: 1, connection: 1, model: 1, _id: -1 } },
-      { key: { state: 1, notBefore: 1 }, partialFilterExpression: { state: { $in: ['WAITING', 'RUNNING'] } } },
+      {
+        key: { state: 1, notBefore: 1 },
+        partialFilterExpression: { state: { $in: ['WAITING', 'RUNNING'] } },
+      },
       { key: { queued: 1 }, unique: true, partialFilterExpression: { queued: { $type: 'string' } } },
       { key: { running: 1 }, unique: true, partialFilterExpression: { running: { $type: 'string' } } },
     ]);

@@ -23,6 +23,10 @@ export class MongoConnections implements Connections {
     return document === null ? undefined : fromDocument(document);
   }
 
+  async stateOf(key: ConnectionKey): Promise<ConnectionState | undefined> {
+    return (await this.db.connections.findOne(keyFilter(key), { projection: { state: 1 } }))?.state;
+  }
+
   async list(tenantId: string, limit: number, after = ''): Promise<Connection[]> {
     const documents = await this.db.connections
       .find({ tenant: tenantId, connection: { $gt: after } })

@@ -57,7 +57,14 @@ export class JobInserts {
   private async followOnce(): Promise<void> {
     const pipeline = [
       { $match: { operationType: 'insert' } },
-      { $project: { 'fullDocument._id': 1, 'fullDocument.name': 1, 'fullDocument.nextRunAt': 1, 'fullDocument.priority': 1 } },
+      {
+        $project: {
+          'fullDocument._id': 1,
+          'fullDocument.name': 1,
+          'fullDocument.nextRunAt': 1,
+          'fullDocument.priority': 1,
+        },
+      },
     ];
     const stream = this.db.collection(JOBS_COLLECTION).watch<Document, ChangeStreamInsertDocument>(pipeline);
     this.stream = stream;
@@ -71,5 +78,10 @@ export class JobInserts {
 
 function toJob(document: Document): InsertedJob {
   const job = document as { _id: unknown; name: string; nextRunAt?: Date | null; priority?: number };
-  return { id: String(job._id), name: job.name, nextRunAt: job.nextRunAt ?? null, priority: job.priority ?? 0 };
+  return {
+    id: String(job._id),
+    name: job.name,
+    nextRunAt: job.nextRunAt ?? null,
+    priority: job.priority ?? 0,
+  };
 }

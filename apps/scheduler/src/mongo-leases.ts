@@ -14,7 +14,9 @@ export class MongoLeases implements Leases {
 
   async acquire(key: LeaseKey, runId: string, owner: string): Promise<OwnedLease | undefined> {
     const askedAt = performance.now();
-    const epoch = (await this.take(key, runId, owner)) ?? ((await this.insert(key)) ? await this.take(key, runId, owner) : undefined);
+    const epoch =
+      (await this.take(key, runId, owner)) ??
+      ((await this.insert(key)) ? await this.take(key, runId, owner) : undefined);
     if (epoch === undefined) return undefined;
     return { key, runId, epoch, owner, deadline: leaseDeadline(askedAt, this.leaseMs) };
   }
@@ -34,7 +36,12 @@ export class MongoLeases implements Leases {
   private async insert(key: LeaseKey): Promise<boolean> {
     const free = { epoch: 0, owner: '', runId: '', expiresAt: new Date(0) };
     try {
-      await this.db.leases.insertOne({ _id: leaseId(key), tenant: key.tenantId, connection: key.connectionId, ...free });
+      await this.db.leases.insertOne({
+        _id: leaseId(key),
+        tenant: key.tenantId,
+        connection: key.connectionId,
+        ...free,
+      });
       return true;
     } catch (error) {
       if (isDuplicateKey(error)) return false;
@@ -46,11 +53,15 @@ export class MongoLeases implements Leases {
     const askedAt = performance.now();
     // An expired lease that nobody took is still this owner's: the epoch proves that nothing happened between.
     const result = await this.db.leases.updateOne(this.own(lease), [{ $set: { expiresAt: this.expiry() } }]);
-    return result.matchedCount === 1 ? { ...lease, deadline: leaseDeadline(askedAt, this.leaseMs) } : undefined;
+    return result.matchedCount === 1
+      ? { ...lease, deadline: leaseDeadline(askedAt, this.leaseMs) }
+      : undefined;
   }
 
   async release(lease: OwnedLease): Promise<void> {
-    await this.db.leases.updateOne(this.own(lease), { $set: { owner: '', runId: '', expiresAt: new Date(0) } });
+    await this.db.leases.updateOne(this.own(lease), {
+      $set: { owner: '', runId: '', expiresAt: new Date(0) },
+    });
   }
 
   async alive(runs: readonly (LeaseKey & { readonly id: string })[]): Promise<ReadonlySet<string>> {
@@ -60,7 +71,12 @@ export class MongoLeases implements Leases {
     return new Set(leases.map(({ runId }) => runId));
   }
 
-  private own({ key, epoch, owner }: OwnedLease): { _id: string; tenant: string; epoch: number; owner: string } {
+  private own({ key, epoch, owner }: OwnedLease): {
+    _id: string;
+    tenant: string;
+    epoch: number;
+    owner: string;
+  } {
     return { _id: leaseId(key), tenant: key.tenantId, epoch, owner };
   }
 

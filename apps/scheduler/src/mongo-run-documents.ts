@@ -35,7 +35,16 @@ export function newRunDocument(run: NewRun, priority: number, now: Date): RunDoc
 
 /** A run from its document. */
 export function fromRunDocument(document: RunDocument): Run {
-  const { _id, tenant, connection, connectionKey: _key, queued: _queued, running: _running, end, ...rest } = document;
+  const {
+    _id,
+    tenant,
+    connection,
+    connectionKey: _key,
+    queued: _queued,
+    running: _running,
+    end,
+    ...rest
+  } = document;
   return {
     id: _id,
     tenantId: tenant,
@@ -49,7 +58,13 @@ export function fromRunDocument(document: RunDocument): Run {
 export function patchUpdate({ end, ...patch }: RunPatch): UpdateFilter<RunDocument> {
   const entries = Object.entries(patch);
   const gone = entries.filter(([, value]) => value === undefined).map(([name]): [string, 1] => [name, 1]);
-  const left: [string, 1][] = patch.state === undefined ? [] : [['queued', 1], ['running', 1]];
+  const left: [string, 1][] =
+    patch.state === undefined
+      ? []
+      : [
+          ['queued', 1],
+          ['running', 1],
+        ];
   const unset = Object.fromEntries([...gone, ...left]);
   return {
     $set: {

@@ -55,16 +55,29 @@ export class MongoRuns implements Runs {
 
   async newest(connection: ConnectionKey, models: readonly string[]): Promise<Run[]> {
     const found = await Promise.all(
-      models.map((model) => this.db.runs.find({ ...of(connection), model }).sort({ _id: -1 }).limit(1).toArray()),
+      models.map((model) =>
+        this.db.runs
+          .find({ ...of(connection), model })
+          .sort({ _id: -1 })
+          .limit(1)
+          .toArray(),
+      ),
     );
     return found.flat().map(fromRunDocument);
   }
 
-  async certifiedTimes(connection: ConnectionKey, models: readonly string[]): Promise<ReadonlyMap<string, Date>> {
+  async certifiedTimes(
+    connection: ConnectionKey,
+    models: readonly string[],
+  ): Promise<ReadonlyMap<string, Date>> {
     const filter = { ...of(connection), state: 'SUCCEEDED' as const, 'certificate.certified': true };
     const found = await Promise.all(
       models.map((model) =>
-        this.db.runs.find({ ...filter, model }, { projection: { endTime: 1 } }).sort({ _id: -1 }).limit(1).toArray(),
+        this.db.runs
+          .find({ ...filter, model }, { projection: { endTime: 1 } })
+          .sort({ _id: -1 })
+          .limit(1)
+          .toArray(),
       ),
     );
     return new Map(
@@ -77,11 +90,16 @@ export class MongoRuns implements Runs {
 
   async change(run: Run, patch: RunPatch): Promise<Run | undefined> {
     const filter: Filter<RunDocument> = { _id: run.id, tenant: run.tenantId, revision: run.revision };
-    return optional(await this.db.runs.findOneAndUpdate(filter, patchUpdate(patch), { returnDocument: 'after' }));
+    return optional(
+      await this.db.runs.findOneAndUpdate(filter, patchUpdate(patch), { returnDocument: 'after' }),
+    );
   }
 
   async inStates(connection: ConnectionKey, states: readonly SyncRunState[]): Promise<Run[]> {
-    const documents = await this.db.runs.find({ ...of(connection), state: { $in: states } }).sort({ _id: 1 }).toArray();
+    const documents = await this.db.runs
+      .find({ ...of(connection), state: { $in: states } })
+      .sort({ _id: 1 })
+      .toArray();
     return documents.map(fromRunDocument);
   }
 
@@ -94,7 +112,13 @@ export class MongoRuns implements Runs {
     const pipeline: Document[] = [
       { $match: { state: 'WAITING', notBefore: { $lte: now }, connectionKey: { $nin: busy } } },
       { $sort: { priority: -1, _id: 1 } },
-      { $group: { _id: '$connectionKey', runs: { $firstN: { n: DUE_PER_CONNECTION, input: '$$ROOT' } }, first: { $first: '$$ROOT' } } },
+      {
+        $group: {
+          _id: '$connectionKey',
+          runs: { $firstN: { n: DUE_PER_CONNECTION, input: '$$ROOT' } },
+          first: { $first: '$$ROOT' },
+        },
+      },
       { $sort: { 'first.priority': -1, 'first._id': 1 } },
       { $limit: limit },
       { $project: { runs: 1 } },
@@ -104,7 +128,9 @@ export class MongoRuns implements Runs {
   }
 
   async running(): Promise<Run[]> {
-    return (await this.db.runs.find({ state: 'RUNNING' }).sort({ _id: 1 }).limit(MAX_RUNNING).toArray()).map(fromRunDocument);
+    return (await this.db.runs.find({ state: 'RUNNING' }).sort({ _id: 1 }).limit(MAX_RUNNING).toArray()).map(
+      fromRunDocument,
+    );
   }
 
   async isBlocked(run: Run): Promise<boolean> {
@@ -125,7 +151,12 @@ export class MongoRuns implements Runs {
       state: { $in: statesBefore('RUNNING') },
     };
     const update: UpdateFilter<RunDocument> = {
-      $set: { state: 'RUNNING', running: connectionKey({ tenantId: run.tenantId, id: run.connectionId }), epoch, startTime: run.startTime ?? now },
+      $set: {
+        state: 'RUNNING',
+        running: connectionKey({ tenantId: run.tenantId, id: run.connectionId }),
+        epoch,
+        startTime: run.startTime ?? now,
+      },
       $inc: { attempts: 1, revision: 1 },
       $unset: { queued: 1, note: 1, error: 1 },
     };
@@ -138,9 +169,16 @@ export class MongoRuns implements Runs {
   }
 
   async progress(run: Run, patch: RunPatch): Promise<Run | undefined> {
-    const filter: Filter<RunDocument> = { _id: run.id, tenant: run.tenantId, state: 'RUNNING', epoch: run.epoch };
+    const filter: Filter<RunDocument> = {
+      _id: run.id,
+      tenant: run.tenantId,
+      state: 'RUNNING',
+      epoch: run.epoch,
+    };
     if (Object.keys(patch).length === 0) return optional(await this.db.runs.findOne(filter));
-    return optional(await this.db.runs.findOneAndUpdate(filter, patchUpdate(patch), { returnDocument: 'after' }));
+    return optional(
+      await this.db.runs.findOneAndUpdate(filter, patchUpdate(patch), { returnDocument: 'after' }),
+    );
   }
 
   async supersede(by: Run, now: Date): Promise<void> {
@@ -152,9 +190,18 @@ export class MongoRuns implements Runs {
 
   async prune(key: LeaseKey, keep: number): Promise<void> {
     const ofModel = ofKey(key);
-    const [oldest] = await this.db.runs.find(ofModel, { projection: { _id: 1 } }).sort({ _id: -1 }).skip(keep).limit(1).toArray();
+    const [oldest] = await this.db.runs
+      .find(ofModel, { projection: { _id: 1 } })
+      .sort({ _id: -1 })
+      .skip(keep)
+      .limit(1)
+      .toArray();
     if (oldest === undefined) return;
-    await this.db.runs.deleteMany({ ...ofModel, _id: { $lte: oldest._id }, state: { $in: ['SUCCEEDED', 'FAILED', 'CANCELLED'] } });
+    await this.db.runs.deleteMany({
+      ...ofModel,
+      _id: { $lte: oldest._id },
+      state: { $in: ['SUCCEEDED', 'FAILED', 'CANCELLED'] },
+    });
   }
 }
 
@@ -162,7 +209,12 @@ function of({ tenantId, id }: ConnectionKey): { tenant: string; connection: stri
   return { tenant: tenantId, connection: id };
 }
 
-function ofKey({ tenantId, connectionId, model, kind }: LeaseKey): { tenant: string; connection: string; model: string; kind: LeaseKey['kind'] } {
+function ofKey({ tenantId, connectionId, model, kind }: LeaseKey): {
+  tenant: string;
+  connection: string;
+  model: string;
+  kind: LeaseKey['kind'];
+} {
   return { tenant: tenantId, connection: connectionId, model, kind };
 }
 

@@ -32,7 +32,8 @@ export async function pumpPages(
   for (;;) {
     const result = await orStop(next, stop, patience);
     if (result === undefined) return { stopped: true };
-    if (result.done === true) throw new TidemarkError('SOURCE_UNAVAILABLE', 'the read broke off before its end; it is tried again');
+    if (result.done === true)
+      throw new TidemarkError('SOURCE_UNAVAILABLE', 'the read broke off before its end; it is tried again');
     const message = result.value.message;
     switch (message?.$case) {
       case 'page':
@@ -43,12 +44,16 @@ export async function pumpPages(
       case 'wait':
         next = receive(messages);
         sink.wait(message.value);
-        patience = silenceMs + (message.value.duration === undefined ? 0 : fromDuration(message.value.duration));
+        patience =
+          silenceMs + (message.value.duration === undefined ? 0 : fromDuration(message.value.duration));
         break;
       case 'end':
         return { end: message.value };
       case undefined:
-        throw new TidemarkError('SOURCE_CONTRACT_BROKEN', 'the connector sent a message that this version does not know');
+        throw new TidemarkError(
+          'SOURCE_CONTRACT_BROKEN',
+          'the connector sent a message that this version does not know',
+        );
     }
     if (stop.aborted) return { stopped: true };
   }
@@ -68,15 +73,20 @@ function orStop(
   patienceMs: number,
 ): Promise<IteratorResult<ReadResponse> | undefined> {
   if (stop.aborted) return Promise.resolve(undefined);
-  return new Promise((resolve, reject) => {
+  let release = (): void => undefined;
+  const first = new Promise<IteratorResult<ReadResponse> | undefined>((resolve, reject) => {
     const onStop = (): void => resolve(undefined);
     const timer = setTimeout(() => {
-      reject(new TidemarkError('SOURCE_UNAVAILABLE', 'the source sent nothing for too long; it is tried again'));
+      reject(
+        new TidemarkError('SOURCE_UNAVAILABLE', 'the source sent nothing for too long; it is tried again'),
+      );
     }, patienceMs);
     stop.addEventListener('abort', onStop, { once: true });
-    next.then(resolve, reject).finally(() => {
+    release = () => {
       clearTimeout(timer);
       stop.removeEventListener('abort', onStop);
-    });
+    };
+    next.then(resolve, reject);
   });
+  return first.finally(release);
 }

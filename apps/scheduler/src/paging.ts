@@ -14,9 +14,14 @@ export function readPage(
 ): { limit: number; after: string | undefined } {
   if (pageSize < 0 || pageSize > size.most) throw invalid('page_size', `is 0 to ${size.most}`);
   if (pageToken !== '' && !isToken(pageToken)) throw invalid('page_token', 'is none that was given');
-  return { limit: pageSize === 0 ? size.byDefault : pageSize, after: pageToken === '' ? undefined : pageToken };
+  return {
+    limit: pageSize === 0 ? size.byDefault : pageSize,
+    after: pageToken === '' ? undefined : pageToken,
+  };
 }
 
 function invalid(field: string, description: string): TidemarkError {
-  return new TidemarkError('REQUEST_INVALID', `${field} ${description}`, { violations: [{ field, description }] });
+  return new TidemarkError('REQUEST_INVALID', `${field} ${description}`, {
+    violations: [{ field, description }],
+  });
 }

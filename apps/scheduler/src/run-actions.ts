@@ -1,4 +1,11 @@
-import { DECIDED_PRIORITY, effectOf, isTidemarkError, TidemarkError, type RunAction, type SyncRunState } from '@tidemark/model';
+import {
+  DECIDED_PRIORITY,
+  effectOf,
+  isTidemarkError,
+  TidemarkError,
+  type RunAction,
+  type SyncRunState,
+} from '@tidemark/model';
 import type { ConnectionKey } from './connection.js';
 import type { Run } from './run.js';
 import type { RunPatch, Runs } from './runs.js';
@@ -28,7 +35,11 @@ export class RunActions {
   }
 
   /** Does an action to all runs of a connection in these states. Those that moved on meanwhile are left as they are. */
-  async actOnAll({ tenantId, id }: ConnectionKey, states: readonly SyncRunState[], action: RunAction): Promise<void> {
+  async actOnAll(
+    { tenantId, id }: ConnectionKey,
+    states: readonly SyncRunState[],
+    action: RunAction,
+  ): Promise<void> {
     for (const run of await this.runs.inStates({ tenantId, id }, states)) {
       try {
         await this.act(tenantId, run.id, action);
@@ -41,7 +52,11 @@ export class RunActions {
   /** Throws RUN_NOT_FOUND. */
   async find(tenantId: string, id: string): Promise<Run> {
     const run = await this.runs.find(tenantId, id);
-    if (run === undefined) throw new TidemarkError('RUN_NOT_FOUND', 'no such sync run; `tidemark sync list` shows those there are');
+    if (run === undefined)
+      throw new TidemarkError(
+        'RUN_NOT_FOUND',
+        'no such sync run; `tidemark sync list` shows those there are',
+      );
     return run;
   }
 }

@@ -1,5 +1,11 @@
-import type { BeginRunResponse, Lease, ReadEnd, ReadRequest, SourceWait } from '@tidemark/contracts';
-import { DeleteDecision } from '@tidemark/contracts';
+import {
+  DeleteDecision,
+  type BeginRunResponse,
+  type Lease,
+  type Page,
+  type ReadEnd,
+  type SourceWait,
+} from '@tidemark/contracts';
 import { isTidemarkError, judgeFailure } from '@tidemark/model';
 import type { Logger } from '@tidemark/runtime';
 import type { Connection } from './connection.js';
@@ -9,16 +15,15 @@ import type { Connectors } from './connectors.js';
 import { asTidemarkError } from './failure.js';
 import { PageCommitter } from './page-committer.js';
 import { pumpPages } from './page-pump.js';
+import { toReadRequest } from './read-request.js';
 import type { Run, RunEnd } from './run.js';
-import { toCounters, toReadEnd, toRunEnd, toWireKind } from './run-messages.js';
+import { toCounters, toReadEnd, toRunEnd } from './run-messages.js';
 import type { RunOutcome, StopReason } from './run-outcome.js';
 import { RunProgress } from './run-progress.js';
 import type { RunPatch, Runs } from './runs.js';
 import type { SourceTargets } from './source-targets.js';
 import type { StoreClient } from './store-client.js';
 
-const PAGE_RECORDS = 500;
-const PAGE_BYTES = 4 * 1024 * 1024;
 /** How often a run may find that the store stands at another page than it thought. */
 const MAX_REOPENS = 3;
 const NO_END: RunEnd = { endEvidence: '', failures: [], deltaCheckpoint: new Uint8Array(0) };
@@ -78,7 +83,8 @@ export class RunExecution {
   private async work(): Promise<RunOutcome> {
     const { tenantId, connectionId } = this.run;
     const connection = await this.parts.connections.find({ tenantId, id: connectionId });
-    if (connection === undefined || connection.state === 'DELETING') return { kind: 'VOID', note: 'the connection is deleted' };
+    if (connection === undefined || connection.state === 'DELETING')
+      return { kind: 'VOID', note: 'the connection is deleted' };
     for (let reopens = 0; ; reopens++) {
       try {
         return await this.workOnce(connection);
@@ -105,52 +111,39 @@ export class RunExecution {
 
   private async read(connection: Connection, begun: BeginRunResponse): Promise<ReadEnd | undefined> {
     const target = this.parts.targets.of(connection);
-    const request = this.readRequest(connection, begun, target.settings);
-    const committer = new PageCommitter(this.parts.store, this.lease, begun, this.lost);
+    const request = toReadRequest(this.run, connection, begun, target.settings);
     let expectedRecords = begun.recordCount > 0n ? Number(begun.recordCount) : undefined;
+    const committer = new PageCommitter(this.parts.store, this.lease, begun, this.lost, (response, page) => {
+      this.failures = 0;
+      if (page.expectedRecords !== undefined) expectedRecords = Number(page.expectedRecords);
+      this.report({
+        counters: toCounters(response.counters, this.run.counters),
+        lastSequence: Number(response.lastSequence),
+        ...(expectedRecords === undefined ? {} : { expectedRecords }),
+        note: undefined,
+      });
+    });
     const reading = new AbortController();
     const signal = AbortSignal.any([reading.signal, this.lost]);
     const messages = this.parts.connectors.read(target, request, signal);
     try {
-      const result = await pumpPages(
-        messages,
-        {
-          commit: async (page) => {
-            const response = await committer.commit(page);
-            this.failures = 0;
-            if (page.expectedRecords !== undefined) expectedRecords = Number(page.expectedRecords);
-            this.report({
-              counters: toCounters(response.counters, this.run.counters),
-              lastSequence: Number(response.lastSequence),
-              ...(expectedRecords === undefined ? {} : { expectedRecords }),
-              note: undefined,
-            });
-          },
-          wait: (wait) => this.report({ note: waitNote(wait) }),
-        },
-        this.stopping.signal,
-      );
+      const sink = {
+        commit: (page: Page) => committer.commit(page),
+        wait: (wait: SourceWait) => this.report({ note: waitNote(wait) }),
+      };
+      const result = await pumpPages(messages, sink, this.stopping.signal);
+      await committer.drain();
       if ('stopped' in result) return undefined;
-      if (result.end.expectedRecords !== undefined) this.report({ expectedRecords: Number(result.end.expectedRecords) });
+      if (result.end.expectedRecords !== undefined)
+        this.report({ expectedRecords: Number(result.end.expectedRecords) });
       return result.end;
+    } catch (error) {
+      // A page still under way counts if it can be committed; if it cannot, that is no news.
+      await committer.drain().catch(() => undefined);
+      throw error;
     } finally {
       reading.abort();
     }
-  }
-
-  private readRequest(connection: Connection, begun: BeginRunResponse, settings: ReadRequest['settings']): ReadRequest {
-    const { model, kind } = this.run;
-    const scope = connection.scope.models.find((candidate) => candidate.model === model);
-    return {
-      settings,
-      model,
-      kind: toWireKind(kind),
-      checkpoint: begun.checkpoint,
-      fields: [...(scope?.fields ?? [])],
-      fingerprintKey: begun.fingerprintKey,
-      pageRecords: PAGE_RECORDS,
-      pageBytes: PAGE_BYTES,
-    };
   }
 
   /** From here on only a shutdown stops the run: a delete pass is short, and not to be left half-done by a cancel. */
@@ -168,7 +161,10 @@ export class RunExecution {
     for (;;) {
       const response = await this.parts.store.finishRun(request, this.lost);
       if (response.done) return { kind: 'FINISHED', response };
-      this.report({ counters: toCounters(response.counters, this.run.counters), lastSequence: Number(response.lastSequence) });
+      this.report({
+        counters: toCounters(response.counters, this.run.counters),
+        lastSequence: Number(response.lastSequence),
+      });
       if (this.stopReason === 'SHUTDOWN') return { kind: 'STOPPED', reason: 'SHUTDOWN' };
     }
   }
@@ -177,10 +173,17 @@ export class RunExecution {
     const lost: unknown = this.lost.aborted ? this.lost.reason : undefined;
     const error = asTidemarkError(lost ?? failure);
     const { reason, retryAfterMs } = error;
-    const facts = { reason, retryAfterMs, failures: this.failures, startedOver: this.run.startedOver, random: Math.random() };
+    const facts = {
+      reason,
+      retryAfterMs,
+      failures: this.failures,
+      startedOver: this.run.startedOver,
+      random: Math.random(),
+    };
     const verdict = judgeFailure(facts);
     // It would stop at once when it is tried again.
-    if (verdict.action === 'RETRY' && this.stopReason !== undefined) return { kind: 'STOPPED', reason: this.stopReason };
+    if (verdict.action === 'RETRY' && this.stopReason !== undefined)
+      return { kind: 'STOPPED', reason: this.stopReason };
     return { kind: 'FAILED', error, verdict };
   }
 

@@ -142,7 +142,12 @@ export function toRunEnd({ endEvidence, failures, expectedRecords, deltaCheckpoi
 
 /** A kept closing message, for the store. */
 export function toReadEnd({ endEvidence, failures, expectedRecords, deltaCheckpoint }: RunEnd): ReadEnd {
-  return { endEvidence, failures: [...failures], expectedRecords: optionalBigint(expectedRecords), deltaCheckpoint };
+  return {
+    endEvidence,
+    failures: [...failures],
+    expectedRecords: optionalBigint(expectedRecords),
+    deltaCheckpoint,
+  };
 }
 
 function optionalBigint(value: number | undefined): bigint | undefined {

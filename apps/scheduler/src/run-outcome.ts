@@ -5,7 +5,7 @@ import { toCertificate, toCounters } from './run-messages.js';
 import type { RunPatch } from './runs.js';
 
 /** Why work on a run stops at a page boundary before its end. */
-export type StopReason = 'PAUSE' | 'CANCEL' | 'YIELD' | 'SHUTDOWN';
+export type StopReason = 'PAUSE' | 'CANCEL' | 'SHUTDOWN';
 
 /** How work on a run came out. */
 export type RunOutcome =
@@ -49,20 +49,28 @@ function stopped(reason: StopReason, now: Date): RunPatch {
       return { state: 'PAUSED', request: undefined, note: undefined };
     case 'CANCEL':
       return { state: 'CANCELLED', endTime: now, request: undefined, note: undefined };
-    case 'YIELD':
-      return { state: 'WAITING', note: 'a delta of the connection goes first' };
     case 'SHUTDOWN':
       return { state: 'WAITING', note: 'its worker was stopped' };
   }
 }
 
-function failed({ reason, message }: TidemarkError, verdict: FailureVerdict, now: Date): RunPatch | undefined {
+function failed(
+  { reason, message }: TidemarkError,
+  verdict: FailureVerdict,
+  now: Date,
+): RunPatch | undefined {
   const error = { reason, message };
   switch (verdict.action) {
     case 'DROP':
       return undefined;
     case 'RETRY':
-      return { state: 'WAITING', error, failures: verdict.failures, notBefore: new Date(now.getTime() + verdict.delayMs), note: undefined };
+      return {
+        state: 'WAITING',
+        error,
+        failures: verdict.failures,
+        notBefore: new Date(now.getTime() + verdict.delayMs),
+        note: undefined,
+      };
     case 'REOPEN':
       return { state: 'WAITING', error, note: undefined };
     case 'START_OVER':

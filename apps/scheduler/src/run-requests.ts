@@ -22,7 +22,10 @@ export class RunRequests {
     trigger: SyncTrigger,
   ): Promise<Run[]> {
     const now = Date.now();
-    const order = inDependencyOrder(models.map(({ model }) => model), connection.catalogue);
+    const order = inDependencyOrder(
+      models.map(({ model }) => model),
+      connection.catalogue,
+    );
     const started = new Map<string, Run>();
     for (const [index, model] of order.entries()) {
       const kind = models.find((each) => each.model === model)?.kind ?? 'FULL';
@@ -60,7 +63,16 @@ export class RunRequests {
   async startOver(run: Run): Promise<void> {
     const { tenantId, connectionId, model, kind, trigger } = run;
     const id = runId(new Date(), randomBytes(10));
-    await this.runs.request({ id, tenantId, connectionId, model, kind, trigger, after: [], startedOver: true });
+    await this.runs.request({
+      id,
+      tenantId,
+      connectionId,
+      model,
+      kind,
+      trigger,
+      after: [],
+      startedOver: true,
+    });
     this.wake();
   }
 }

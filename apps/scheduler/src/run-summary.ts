@@ -21,7 +21,8 @@ export function summarize(run: Run, now: Date): string {
 }
 
 function waiting(run: Run, now: Date): string {
-  if (run.decision !== undefined) return `Waits for a worker; its deletes are ${run.decision === 'APPROVED' ? 'approved' : 'discarded'}.`;
+  if (run.decision !== undefined)
+    return `Waits for a worker; its deletes are ${run.decision === 'APPROVED' ? 'approved' : 'discarded'}.`;
   const pause = run.notBefore.getTime() - now.getTime();
   if (run.error !== undefined) {
     const when = pause > 0 ? `in ${duration(pause)}` : 'now';
@@ -31,12 +32,16 @@ function waiting(run: Run, now: Date): string {
 }
 
 function progress({ counters, expectedRecords }: Run): string {
-  const of = expectedRecords === undefined || expectedRecords < counters.read ? '' : ` of ${number(expectedRecords)}`;
+  const of =
+    expectedRecords === undefined || expectedRecords < counters.read ? '' : ` of ${number(expectedRecords)}`;
   return `Read ${number(counters.read)}${of} ${counters.read === 1 && of === '' ? 'record' : 'records'}`;
 }
 
 function read({ counters, startTime, endTime }: Run): string {
-  const took = startTime === undefined || endTime === undefined ? '' : ` in ${duration(endTime.getTime() - startTime.getTime())}`;
+  const took =
+    startTime === undefined || endTime === undefined
+      ? ''
+      : ` in ${duration(endTime.getTime() - startTime.getTime())}`;
   return `Read ${count(counters.read, 'record')}${took}`;
 }
 
@@ -52,7 +57,9 @@ function snapshot({ kind, certificate, decision }: Run): string {
   if (certificate?.certified !== true) {
     return `; snapshot not certified, so nothing was deleted${certificate === undefined ? '' : `: ${certificate.failures.join('; ')}`}`;
   }
-  return decision === 'DISCARDED' ? '; its deletes were discarded, nothing was deleted' : '; snapshot certified';
+  return decision === 'DISCARDED'
+    ? '; its deletes were discarded, nothing was deleted'
+    : '; snapshot certified';
 }
 
 function count(value: number, noun: string): string {

@@ -19,7 +19,10 @@ export class RunWatches {
    */
   async *watch(tenantId: string, id: string, signal: AbortSignal): AsyncGenerator<Run> {
     if (this.watchers >= MAX_WATCHERS) {
-      throw new TidemarkError('LIMIT_EXCEEDED', `more than ${MAX_WATCHERS} runs are being watched; try again later`);
+      throw new TidemarkError(
+        'LIMIT_EXCEEDED',
+        `more than ${MAX_WATCHERS} runs are being watched; try again later`,
+      );
     }
     this.watchers += 1;
     try {

@@ -1,4 +1,8 @@
-import { ConnectionServiceDefinition, IdentityServiceDefinition, SyncServiceDefinition } from '@tidemark/contracts';
+import {
+  ConnectionServiceDefinition,
+  IdentityServiceDefinition,
+  SyncServiceDefinition,
+} from '@tidemark/contracts';
 import { bind, fastDefinition, type ServiceBinding } from '@tidemark/rpc';
 import type { Logger, Part } from '@tidemark/runtime';
 import { AgendaSchedules } from './agenda.js';
@@ -43,7 +47,11 @@ export interface Scheduler {
 }
 
 /** Puts the scheduler together. Prepares the database; the parts are the caller's to start and stop. */
-export async function createScheduler(db: ControlDatabase, settings: SchedulerSettings, logger: Logger): Promise<Scheduler> {
+export async function createScheduler(
+  db: ControlDatabase,
+  settings: SchedulerSettings,
+  logger: Logger,
+): Promise<Scheduler> {
   await db.prepare();
   const connections = new MongoConnections(db);
   const runs = new MongoRuns(db);
@@ -55,16 +63,37 @@ export async function createScheduler(db: ControlDatabase, settings: SchedulerSe
   const schedules = new AgendaSchedules(db.db, logger);
   const wake = (): void => {
     worker.poke();
-    schedules.wake().catch((error: unknown) => logger.warn({ error }, 'other workers could not be woken; they poll'));
+    schedules
+      .wake()
+      .catch((error: unknown) => logger.warn({ error }, 'other workers could not be woken; they poll'));
   };
   const actions = new RunActions(runs, wake);
   const requests = new RunRequests(runs, connections, wake);
   const states = new ConnectionStates(connections, actions);
   const setup = new ConnectionSetup(connections, store, schedules, requests);
   const removal = new ConnectionRemoval(connections, runs, actions, schedules, store);
-  const administration = new ConnectionAdministration({ connections, connectors, targets, setup, removal, states, logger });
+  const administration = new ConnectionAdministration({
+    connections,
+    connectors,
+    targets,
+    setup,
+    removal,
+    states,
+    logger,
+  });
   const statuses = new ConnectionStatuses(connections, runs, schedules, store, connectors);
-  const workerParts = { runs, connections, store, connectors, targets, logger, leases, requests, states, leaseMs: settings.leaseMs };
+  const workerParts = {
+    runs,
+    connections,
+    store,
+    connectors,
+    targets,
+    logger,
+    leases,
+    requests,
+    states,
+    leaseMs: settings.leaseMs,
+  };
   const worker = new SyncWorker(workerParts, SLOTS);
   const janitor = new Janitor(connections, setup, removal, logger);
   if (settings.bootstrapApiKey !== undefined) await identity.bootstrap(settings.bootstrapApiKey);
@@ -77,8 +106,14 @@ export async function createScheduler(db: ControlDatabase, settings: SchedulerSe
   };
   return {
     services: [
-      bind(fastDefinition(ConnectionServiceDefinition), new ConnectionServiceHandler({ connections, connectors, administration, removal, states, statuses })),
-      bind(fastDefinition(SyncServiceDefinition), new SyncServiceHandler({ runs, requests, actions, watches: new RunWatches(actions), states })),
+      bind(
+        fastDefinition(ConnectionServiceDefinition),
+        new ConnectionServiceHandler({ connections, connectors, administration, removal, states, statuses }),
+      ),
+      bind(
+        fastDefinition(SyncServiceDefinition),
+        new SyncServiceHandler({ runs, requests, actions, watches: new RunWatches(actions), states }),
+      ),
       bind(fastDefinition(IdentityServiceDefinition), new IdentityServiceHandler(identity)),
     ],
     parts: [

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto';
 import { TidemarkError } from '@tidemark/model';
 
 const FORMAT = 1;
@@ -27,7 +34,9 @@ export class Sealer {
     const ivEnd = 1 + IV_BYTES;
     try {
       if (bytes[0] !== FORMAT) throw new Error('unknown format of sealed bytes');
-      const decipher = createDecipheriv('aes-256-gcm', this.key, bytes.subarray(1, ivEnd), { authTagLength: TAG_BYTES })
+      const decipher = createDecipheriv('aes-256-gcm', this.key, bytes.subarray(1, ivEnd), {
+        authTagLength: TAG_BYTES,
+      })
         .setAAD(Buffer.from(owner))
         .setAuthTag(bytes.subarray(ivEnd, ivEnd + TAG_BYTES));
       return Buffer.concat([decipher.update(bytes.subarray(ivEnd + TAG_BYTES)), decipher.final()]);

@@ -9,10 +9,13 @@ export class SourceTargets {
   constructor(private readonly sealer: Sealer) {}
 
   /** How to reach the source of a connection. */
-  of(connection: Pick<Connection, 'tenantId' | 'id' | 'connector' | 'config' | 'sealedCredentials'>): SourceTarget {
+  of(
+    connection: Pick<Connection, 'tenantId' | 'id' | 'connector' | 'config' | 'sealedCredentials'>,
+  ): SourceTarget {
     const key = connectionKey(connection);
     const { connector, config, sealedCredentials } = connection;
-    const credentials = sealedCredentials === undefined ? NO_CREDENTIALS : this.sealer.open(sealedCredentials, key);
+    const credentials =
+      sealedCredentials === undefined ? NO_CREDENTIALS : this.sealer.open(sealedCredentials, key);
     return { breaker: key, connector, settings: { config, credentials } };
   }
 

@@ -22,7 +22,9 @@ export class StoreClient {
   private readonly client;
 
   constructor(address: string, internalToken: string) {
-    this.client = createClient(fastDefinition(StoreServiceDefinition), address, { credential: { internalToken } });
+    this.client = createClient(fastDefinition(StoreServiceDefinition), address, {
+      credential: { internalToken },
+    });
   }
 
   close(): void {
@@ -30,12 +32,15 @@ export class StoreClient {
   }
 
   async openConnection({ tenantId, id, scope }: Connection, signal?: AbortSignal): Promise<void> {
-    await this.client.openConnection({ tenantId, connectionId: id, scope: toScopeMessage(scope) }, options(signal));
+    await this.client.openConnection(
+      { tenantId, connectionId: id, scope: toScopeMessage(scope) },
+      options(signal),
+    );
   }
 
   /** Removes a connection's data; returns how many records went. */
   async removeConnection({ tenantId, id }: ConnectionKey, signal?: AbortSignal): Promise<number> {
-    for (let removed = 0n; ; ) {
+    for (let removed = 0n; ;) {
       const response = await this.client.removeConnection({ tenantId, connectionId: id }, options(signal));
       removed += response.removedRecords;
       if (response.done) return Number(removed);

@@ -50,8 +50,14 @@ export class SyncServiceHandler {
   constructor(private readonly parts: SyncServiceParts) {}
 
   async runSync(request: RunSyncRequest, context: Context): Promise<RunSyncResponse> {
-    const connection = await this.parts.states.findActive({ tenantId: tenantOf(context), id: request.connectionId });
-    const models = modelsInScope(connection, request.models).map((model) => ({ model, kind: kindOf(connection, model, request.kind) }));
+    const connection = await this.parts.states.findActive({
+      tenantId: tenantOf(context),
+      id: request.connectionId,
+    });
+    const models = modelsInScope(connection, request.models).map((model) => ({
+      model,
+      kind: kindOf(connection, model, request.kind),
+    }));
     const runs = await this.parts.requests.start(connection, models, 'MANUAL');
     return { runs: runs.map((run) => toRunMessage(run, new Date())) };
   }
@@ -69,7 +75,10 @@ export class SyncServiceHandler {
     });
     const page = found.slice(0, limit);
     const now = new Date();
-    return { runs: page.map((run) => toRunMessage(run, now)), nextPageToken: found.length > limit ? (page.at(-1)?.id ?? '') : '' };
+    return {
+      runs: page.map((run) => toRunMessage(run, now)),
+      nextPageToken: found.length > limit ? (page.at(-1)?.id ?? '') : '',
+    };
   }
 
   async getSyncRun(request: GetSyncRunRequest, context: Context): Promise<GetSyncRunResponse> {
@@ -103,7 +112,11 @@ export class SyncServiceHandler {
   }
 
   /** What lets a run go on needs a connection that syncs. */
-  private async actOnActive(request: { runId: string }, context: Context, action: RunAction): Promise<SyncRun> {
+  private async actOnActive(
+    request: { runId: string },
+    context: Context,
+    action: RunAction,
+  ): Promise<SyncRun> {
     const tenantId = tenantOf(context);
     const { connectionId } = await this.parts.actions.find(tenantId, request.runId);
     await this.parts.states.findActive({ tenantId, id: connectionId });
@@ -135,11 +148,16 @@ function kindOf({ catalogue }: Connection, model: string, kind: WireKind): SyncK
       return delta ? 'DELTA' : 'FULL';
     case WireKind.DELTA:
       if (delta) return 'DELTA';
-      throw new TidemarkError('FEATURE_UNSUPPORTED', `the source offers no delta of ${model}; run a full sync`);
+      throw new TidemarkError(
+        'FEATURE_UNSUPPORTED',
+        `the source offers no delta of ${model}; run a full sync`,
+      );
     case WireKind.WEBHOOK:
     case WireKind.UNRECOGNIZED: {
       const description = 'is FULL or DELTA';
-      throw new TidemarkError('REQUEST_INVALID', `kind ${description}`, { violations: [{ field: 'kind', description }] });
+      throw new TidemarkError('REQUEST_INVALID', `kind ${description}`, {
+        violations: [{ field: 'kind', description }],
+      });
     }
   }
 }

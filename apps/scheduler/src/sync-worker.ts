@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectionKey, type Connection } from './connection.js';
+import type { ConnectionState } from '@tidemark/model';
+import { connectionKey } from './connection.js';
 import type { ConnectionStates } from './connection-states.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { Leases, OwnedLease } from './leases.js';
@@ -14,6 +15,8 @@ import { toLeaseMessage } from './store-client.js';
 const POLL_MS = 5_000;
 const SETTLE_RETRY_MS = 500;
 const KEPT_RUNS = 200;
+/** Many more than there are slots: those whose runs have to let others go first must not hide the rest. */
+const DUE_CONNECTIONS = 200;
 
 /** What a worker needs. */
 export interface WorkerParts extends ExecutionParts {
@@ -94,15 +97,15 @@ export class SyncWorker {
     const { runs, leases } = this.parts;
     const running = (await runs.running()).filter(({ id }) => !this.executions.has(id));
     const alive = await leases.alive(running);
-    const due = await runs.due(new Date(), 2 * this.slots);
+    const due = await runs.due(new Date(), DUE_CONNECTIONS);
     return [...running.filter(({ id }) => !alive.has(id)), ...due];
   }
 
   private async claimRun(run: Run): Promise<boolean> {
     const { runs, leases, connections, logger } = this.parts;
-    const connection = await connections.find({ tenantId: run.tenantId, id: run.connectionId });
-    if (connection?.state !== 'ACTIVE') {
-      await runs.change(run, setAside(connection));
+    const state = await connections.stateOf({ tenantId: run.tenantId, id: run.connectionId });
+    if (state !== 'ACTIVE') {
+      await runs.change(run, setAside(state));
       return false;
     }
     if (run.state === 'WAITING' && (await runs.isBlocked(run))) return false;
@@ -113,7 +116,10 @@ export class SyncWorker {
       await leases.release(lease);
       return false;
     }
-    logger.info({ ...subject(begun), epoch: lease.epoch, attempt: begun.attempts }, run.state === 'RUNNING' ? 'run taken over' : 'run started');
+    logger.info(
+      { ...subject(begun), epoch: lease.epoch, attempt: begun.attempts },
+      run.state === 'RUNNING' ? 'run taken over' : 'run started',
+    );
     this.launch(begun, lease);
     return true;
   }
@@ -123,7 +129,9 @@ export class SyncWorker {
     const execution = new RunExecution(this.parts, run, toLeaseMessage(lease), keeper.signal);
     this.executions.set(run.id, execution);
     const work = this.carry(run, execution, keeper)
-      .catch((error: unknown) => this.parts.logger.error({ ...subject(run), error }, 'a run was left to the next worker'))
+      .catch((error: unknown) =>
+        this.parts.logger.error({ ...subject(run), error }, 'a run was left to the next worker'),
+      )
       .finally(() => {
         this.executions.delete(run.id);
         this.work.delete(work);
@@ -144,19 +152,22 @@ export class SyncWorker {
     }
   }
 
-  /** Writes what became of the run, for as long as the lease holds; else the next worker finds out from the store. */
+  /** Writes what became of the run. Should the lease run out first, the next worker finds it out from the store. */
   private async settle(run: Run, patch: RunPatch, outcome: RunOutcome, lost: AbortSignal): Promise<void> {
+    const written = await this.untilWritten(run, lost, () => this.parts.runs.progress(run, patch));
+    if (written !== undefined) await this.untilWritten(run, lost, () => this.followUp(run, patch, outcome));
+  }
+
+  private async untilWritten<T>(run: Run, lost: AbortSignal, write: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        await this.parts.runs.progress(run, patch);
-        break;
+        return await write();
       } catch (error) {
         if (lost.aborted) throw error;
         this.parts.logger.warn({ ...subject(run), error }, 'the state of a run could not be written yet');
         await sleep(SETTLE_RETRY_MS);
       }
     }
-    await this.followUp(run, patch, outcome);
   }
 
   private async followUp(run: Run, patch: RunPatch, outcome: RunOutcome): Promise<void> {
@@ -164,7 +175,10 @@ export class SyncWorker {
     const verdict = outcome.kind === 'FAILED' ? outcome.verdict : undefined;
     if (verdict?.action === 'START_OVER') await requests.startOver(run);
     if (verdict?.action === 'NEEDS_ATTENTION') {
-      await states.needsAttention({ tenantId: run.tenantId, id: run.connectionId }, patch.error?.message ?? '');
+      await states.needsAttention(
+        { tenantId: run.tenantId, id: run.connectionId },
+        patch.error?.message ?? '',
+      );
     }
     if (verdict?.action === 'RETRY') setTimeout(() => this.poke(), verdict.delayMs).unref();
     if (ends(patch)) await runs.prune(run, KEPT_RUNS);
@@ -184,8 +198,8 @@ export class SyncWorker {
 }
 
 /** What becomes of a run whose connection does not sync. */
-function setAside(connection: Connection | undefined): RunPatch {
-  if (connection === undefined || connection.state === 'DELETING') {
+function setAside(state: ConnectionState | undefined): RunPatch {
+  if (state === undefined || state === 'DELETING') {
     return { state: 'CANCELLED', endTime: new Date(), note: 'the connection is deleted' };
   }
   return { state: 'PAUSED', note: 'the connection is paused' };

@@ -14,15 +14,23 @@ export interface GuardLimits {
   readonly maxQuarantinedShare: number;
 }
 
-export const DEFAULT_GUARD: GuardLimits = { maxDeletedShare: 0.2, minDeletedRecords: 50, maxQuarantinedShare: 0.2 };
+export const DEFAULT_GUARD: GuardLimits = {
+  maxDeletedShare: 0.2,
+  minDeletedRecords: 50,
+  maxQuarantinedShare: 0.2,
+};
 
 const MIN_QUARANTINED = 10;
 
-type Evidence = Pick<RunDocument, 'counters' | 'duplicateIds' | 'anonymousRejections' | 'scopeRevision'>;
+type Evidence = Pick<
+  RunDocument,
+  'counters' | 'repeats' | 'duplicateIds' | 'anonymousRejections' | 'scopeRevision'
+>;
 
 /** The certificate of a snapshot (R11): complete only if every condition holds. Without it nothing is deleted. */
 export function certify(run: Evidence, end: SnapshotEnd, scopeRevision: number): CertificateDocument {
-  const observedCount = run.counters.read;
+  // A record that came twice counts once: paging that moved gives one twice and skips another.
+  const observedCount = run.counters.read - run.repeats;
   const uniqueIds = run.duplicateIds === 0;
   const failures = [...end.failures];
   if (end.endEvidence === '') failures.push("the source's own end was not seen");
@@ -30,7 +38,8 @@ export function certify(run: Evidence, end: SnapshotEnd, scopeRevision: number):
     failures.push(`the source holds ${end.expectedRecords} records, the snapshot ${observedCount}`);
   }
   if (!uniqueIds) failures.push(`${run.duplicateIds} records came with the id of another one`);
-  if (run.anonymousRejections > 0) failures.push(`${run.anonymousRejections} records could not be read and named no id`);
+  if (run.anonymousRejections > 0)
+    failures.push(`${run.anonymousRejections} records could not be read and named no id`);
   if (run.scopeRevision !== scopeRevision) failures.push('the scope changed during the snapshot');
   return {
     certified: failures.length === 0,
@@ -48,6 +57,12 @@ export function mustHold(deletes: number, live: number, guard: GuardLimits): boo
 }
 
 /** Whether a run quarantined too large a share of what it read (R5). */
-export function quarantinedTooMuch(counters: { read: number; quarantined: number }, guard: GuardLimits): boolean {
-  return counters.quarantined >= MIN_QUARANTINED && counters.quarantined > counters.read * guard.maxQuarantinedShare;
+export function quarantinedTooMuch(
+  counters: { read: number; quarantined: number },
+  guard: GuardLimits,
+): boolean {
+  return (
+    counters.quarantined >= MIN_QUARANTINED &&
+    counters.quarantined > counters.read * guard.maxQuarantinedShare
+  );
 }

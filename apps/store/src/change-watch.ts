@@ -13,6 +13,7 @@ const MAX_TENANT_CONNECTIONS = 10_000;
 const RELIST_MS = 5_000;
 const IDLE_MS = 8_000;
 const CHUNK_CHANGES = 500;
+const COMMITS_A_TURN = 20;
 const CHUNK_BYTES = 1024 * 1024;
 
 interface Watched {
@@ -21,6 +22,8 @@ interface Watched {
   /** The feed's epoch in which the log was read to its end; until then the feed's head says nothing. */
   checkedEpoch: number;
   lastSent: number;
+  /** Whether its turn ended before it was up to date. */
+  behind: boolean;
 }
 
 /**
@@ -49,30 +52,47 @@ export class ChangeWatch {
   /** Changes, markers and watermarks until the signal aborts. */
   async *responses(): AsyncGenerator<WatchChangesResponse> {
     await this.#watchAll(true);
-    for (const watched of this.#watched.values()) yield await this.#watermark(watched);
+    for (const watched of [...this.#watched.values()])
+      yield* this.#unlessRemoved(watched, () => this.#watermarks(watched));
     while (!this.signal.aborted) {
       const { state } = this.feed.wakeUps;
       // Markers that come while changes are sent wait a round: what they tell of lies behind those changes.
       const marker = this.feed.markerNumber;
-      let sent = false;
-      for (const watched of this.#watched.values()) {
-        for await (const response of this.#advance(watched)) {
-          sent = true;
-          yield response;
-        }
+      let busy = false;
+      for (const watched of [...this.#watched.values()]) {
+        yield* this.#unlessRemoved(watched, () => this.#advance(watched));
+        busy ||= watched.behind;
       }
-      yield* this.#markers(marker);
-      if (sent) continue;
-      for (const watched of this.#watched.values()) {
-        if (performance.now() - watched.lastSent >= IDLE_MS) yield await this.#watermark(watched);
+      if (!busy) yield* this.#markers(marker);
+      for (const watched of [...this.#watched.values()]) {
+        const idle = performance.now() - watched.lastSent >= IDLE_MS;
+        if (idle) yield* this.#unlessRemoved(watched, () => this.#watermarks(watched));
       }
-      await this.feed.wakeUps.sleep(state, this.#pause(), this.signal);
+      if (!busy) await this.feed.wakeUps.sleep(state, this.#pause(), this.signal);
       await this.#watchAll(false);
     }
   }
 
+  /** In a watch of all the tenant's connections, the removal of one ends nothing but its own part. */
+  async *#unlessRemoved(
+    watched: Watched,
+    responses: () => AsyncGenerator<WatchChangesResponse>,
+  ): AsyncGenerator<WatchChangesResponse> {
+    try {
+      yield* responses();
+    } catch (error) {
+      if (this.request.connectionIds.length > 0 || !isTidemarkError(error, 'CONNECTION_NOT_FOUND'))
+        throw error;
+      watched.behind = false;
+      this.#watched.delete(watched.connection._id);
+    }
+  }
+
   #pause(): number {
-    const idle = Math.min(...[...this.#watched.values()].map(({ lastSent }) => lastSent + IDLE_MS - performance.now()), IDLE_MS);
+    const idle = Math.min(
+      ...[...this.#watched.values()].map(({ lastSent }) => lastSent + IDLE_MS - performance.now()),
+      IDLE_MS,
+    );
     const relist = this.request.connectionIds.length === 0 ? RELIST_MS : IDLE_MS;
     return Math.max(10, Math.min(idle, relist));
   }
@@ -80,17 +100,29 @@ export class ChangeWatch {
   /** Watches the connections asked for; where all of the tenant's are, new ones join from their beginning. */
   async #watchAll(first: boolean): Promise<void> {
     const { connectionIds } = this.request;
-    if (!first && (connectionIds.length > 0 || performance.now() - this.#listedAt < RELIST_MS)) return this.#checkRemoved();
+    if (!first && (connectionIds.length > 0 || performance.now() - this.#listedAt < RELIST_MS))
+      return this.#checkRemoved();
     this.#listedAt = performance.now();
-    const found = connectionIds.length > 0 ? await this.#named() : await this.connections.list(this.tenantId, MAX_TENANT_CONNECTIONS);
+    const found =
+      connectionIds.length > 0
+        ? await this.#named()
+        : await this.connections.list(this.tenantId, MAX_TENANT_CONNECTIONS);
     const cursors = first ? [...this.request.cursors] : [];
+    if (cursors.length > found.length) throw strayCursor();
     for (const connection of found) {
       if (this.#watched.has(connection._id)) continue;
       const position = await this.#startOf(connection, cursors, first);
-      this.#watched.set(connection._id, { connection, position, checkedEpoch: -1, lastSent: performance.now() });
+      if (position === undefined) continue;
+      this.#watched.set(connection._id, {
+        connection,
+        position,
+        checkedEpoch: -1,
+        lastSent: performance.now(),
+        behind: false,
+      });
     }
     if (cursors.length > 0) {
-      throw new TidemarkError('CURSOR_INVALID', 'a cursor belongs to none of the connections watched');
+      throw strayCursor();
     }
     if (connectionIds.length === 0) this.#forget(new Set(found.map(({ _id }) => _id)));
   }
@@ -108,13 +140,23 @@ export class ChangeWatch {
   async #named(): Promise<ConnectionDocument[]> {
     const names = [...new Set(this.request.connectionIds)];
     if (names.length > MAX_CONNECTIONS) {
-      throw new TidemarkError('LIMIT_EXCEEDED', `at most ${MAX_CONNECTIONS} connections in one request; name none for all of the tenant's`);
+      throw new TidemarkError(
+        'LIMIT_EXCEEDED',
+        `at most ${MAX_CONNECTIONS} connections in one request; name none for all of the tenant's`,
+      );
     }
     return Promise.all(names.map((name) => this.connections.get(this.tenantId, name)));
   }
 
-  async #startOf(connection: ConnectionDocument, cursors: string[], first: boolean): Promise<number> {
-    const { seq } = await this.reader.clock(connection._id);
+  /** Where to start with a connection; undefined if it was removed since it was listed. */
+  async #startOf(
+    connection: ConnectionDocument,
+    cursors: string[],
+    first: boolean,
+  ): Promise<number | undefined> {
+    const clock = await this.reader.clock(connection._id).catch((error: unknown) => this.#ifListed(error));
+    if (clock === undefined) return undefined;
+    const { seq } = clock;
     const owner = { tenantId: this.tenantId, connectionId: connection.name };
     for (const [index, cursor] of cursors.entries()) {
       const position = tryDecode(cursor, owner, this.cursorKey);
@@ -126,9 +168,19 @@ export class ChangeWatch {
     return !first || this.request.start === WatchStart.FROM_OLDEST ? 0 : seq;
   }
 
+  #ifListed(error: unknown): undefined {
+    if (this.request.connectionIds.length > 0 || !isTidemarkError(error, 'CONNECTION_NOT_FOUND')) throw error;
+  }
+
+  /** Sends what is new of a connection; after a number of commits the others have their turn. */
   async *#advance(watched: Watched): AsyncGenerator<WatchChangesResponse> {
     const uid = watched.connection._id;
-    while (!this.signal.aborted) {
+    watched.behind = false;
+    for (let commits = 0; !this.signal.aborted; commits++) {
+      if (commits === COMMITS_A_TURN) {
+        watched.behind = true;
+        return;
+      }
       const { epoch } = this.feed;
       const head = this.feed.head(uid);
       const upToDate = watched.checkedEpoch === epoch && (head === undefined || head <= watched.position);
@@ -180,10 +232,10 @@ export class ChangeWatch {
     }
   }
 
-  async #watermark(watched: Watched): Promise<WatchChangesResponse> {
+  async *#watermarks(watched: Watched): AsyncGenerator<WatchChangesResponse> {
     const clock = await this.reader.clock(watched.connection._id);
     // Ahead of the position there are changes still to send, and the clock says nothing of what was sent.
-    return this.#sent(watched, this.#response(watched, clock.seq === watched.position ? clock.at : undefined));
+    yield this.#sent(watched, this.#response(watched, clock.seq === watched.position ? clock.at : undefined));
   }
 
   #sent(watched: Watched, response: WatchChangesResponse): WatchChangesResponse {
@@ -193,7 +245,13 @@ export class ChangeWatch {
 
   #response(watched: Watched, completeThrough: Date | undefined): WatchChangesResponse {
     const { name } = watched.connection;
-    return { connectionId: name, changes: [], cursor: this.#cursor(watched), completeThrough, marker: undefined };
+    return {
+      connectionId: name,
+      changes: [],
+      cursor: this.#cursor(watched),
+      completeThrough,
+      marker: undefined,
+    };
   }
 
   #cursor({ connection, position }: Watched): string {
@@ -202,7 +260,13 @@ export class ChangeWatch {
   }
 }
 
-function tryDecode(...[cursor, owner, key]: Parameters<typeof decodeCursor>): ReturnType<typeof decodeCursor> | undefined {
+function strayCursor(): TidemarkError {
+  return new TidemarkError('CURSOR_INVALID', 'a cursor belongs to none of the connections watched');
+}
+
+function tryDecode(
+  ...[cursor, owner, key]: Parameters<typeof decodeCursor>
+): ReturnType<typeof decodeCursor> | undefined {
   try {
     return decodeCursor(cursor, owner, key);
   } catch (error) {

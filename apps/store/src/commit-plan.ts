@@ -39,6 +39,8 @@ export interface CommitPlan {
   readonly changes: readonly PlannedChange[];
   readonly rejections: readonly Rejection[];
   readonly unchanged: number;
+  /** Of the unchanged, those that came again in the snapshot with equal content. */
+  readonly repeats: number;
   readonly stale: number;
   /** Indexes of observations that changed but came without payload; if any, nothing is committed. */
   readonly missing: readonly number[];
@@ -46,6 +48,8 @@ export interface CommitPlan {
   readonly seenLive: readonly string[];
   /** … and those that are not. The snapshot held both, so neither is deleted. */
   readonly seenOther: readonly string[];
+  /** Ids that a run other than a snapshot saw live and unchanged: nothing of them is written, yet they were seen. */
+  readonly touched: readonly string[];
 }
 
 /** What planning a page needs to know. */
@@ -61,7 +65,11 @@ export interface PlanContext {
 }
 
 /** Decides what a page changes. Pure: the same input gives the same plan. */
-export function planCommit(page: readonly Observation[], rejected: readonly Rejection[], context: PlanContext): CommitPlan {
+export function planCommit(
+  page: readonly Observation[],
+  rejected: readonly Rejection[],
+  context: PlanContext,
+): CommitPlan {
   const planner = new Planner(context);
   const latest = context.snapshot ? undefined : lastIndexes(page);
   page.forEach((observation, index) => {
@@ -82,10 +90,12 @@ class Planner {
     changes: [] as PlannedChange[],
     rejections: [] as Rejection[],
     unchanged: 0,
+    repeats: 0,
     stale: 0,
     missing: [] as number[],
     seenLive: [] as string[],
     seenOther: [] as string[],
+    touched: [] as string[],
   };
 
   constructor(readonly context: PlanContext) {}
@@ -95,13 +105,17 @@ class Planner {
     const stored = this.context.stored.get(id);
     if (this.context.snapshot && this.#repeats(observation, stored)) return;
     this.#inPage.set(id, observation);
-    const stale = stored !== undefined && stored.sequence > this.context.observedSequence && stored.runId !== this.context.runId;
-    if (stale) {
-      this.plan.stale++;
-      this.#see(id, !stored.deleted);
-    } else if (isUnchanged(observation, stored)) {
+    const stale =
+      stored !== undefined &&
+      stored.sequence > this.context.observedSequence &&
+      stored.runId !== this.context.runId;
+    if (isUnchanged(observation, stored)) {
       this.plan.unchanged++;
       this.#see(id, !observation.deleted);
+      if (!this.context.snapshot && !observation.deleted) this.plan.touched.push(id);
+    } else if (stale) {
+      this.plan.stale++;
+      this.#see(id, !stored.deleted);
     } else this.#change(observation, stored, index);
   }
 
@@ -113,7 +127,13 @@ class Planner {
 
   #change(observation: Observation, stored: StoredState | undefined, index: number): void {
     if (!observation.deleted && observation.payload === undefined) this.plan.missing.push(index);
-    const operation = observation.deleted ? 'DELETED' : stored === undefined ? 'CREATED' : stored.deleted ? 'RESTORED' : 'UPDATED';
+    const operation = observation.deleted
+      ? 'DELETED'
+      : stored === undefined
+        ? 'CREATED'
+        : stored.deleted
+          ? 'RESTORED'
+          : 'UPDATED';
     this.plan.changes.push({ observation, operation, version: (stored?.version ?? 0) + 1 });
     this.#see(observation.id, !observation.deleted);
   }
@@ -122,9 +142,13 @@ class Planner {
   #repeats(observation: Observation, stored: StoredState | undefined): boolean {
     const inPage = this.#inPage.get(observation.id);
     if (inPage === undefined && !this.context.seen(observation.id)) return false;
-    const same = inPage ? equalBytes(inPage.fingerprint, observation.fingerprint) : isUnchanged(observation, stored);
-    if (same) this.plan.unchanged++;
-    else {
+    const same = inPage
+      ? equalBytes(inPage.fingerprint, observation.fingerprint)
+      : isUnchanged(observation, stored);
+    if (same) {
+      this.plan.unchanged++;
+      this.plan.repeats++;
+    } else {
       const message = 'its id came before in this snapshot, with other content; the first one stands';
       this.plan.rejections.push({ id: observation.id, position: '', reason: 'ID_DUPLICATE', message });
     }
@@ -138,7 +162,11 @@ class Planner {
 
 function isUnchanged(observation: Observation, stored: StoredState | undefined): boolean {
   if (stored === undefined || stored.deleted) return observation.deleted;
-  return !observation.deleted && stored.fingerprint !== undefined && equalBytes(stored.fingerprint, observation.fingerprint);
+  return (
+    !observation.deleted &&
+    stored.fingerprint !== undefined &&
+    equalBytes(stored.fingerprint, observation.fingerprint)
+  );
 }
 
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -11,6 +11,8 @@ export interface Lease {
 
 /** SyncKind.FULL */
 export const FULL = 1;
+/** SyncKind.DELTA */
+export const DELTA = 2;
 
 /** Key under which a connection's writers take turns in this process. */
 export function connectionKey({ tenantId, connectionId }: Pick<Lease, 'tenantId' | 'connectionId'>): string {

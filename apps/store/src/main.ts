@@ -1,11 +1,16 @@
+import { setDefaultHighWaterMark } from 'node:stream';
 import { connectMongo } from '@tidemark/mongo';
 import { internalAuth, startServer, type RpcServer } from '@tidemark/rpc';
-import { createLogger, runService } from '@tidemark/runtime';
+import { configure, createLogger, runService } from '@tidemark/runtime';
 import { readConfig } from './config.js';
 import { StoreDatabase } from './mongo-collections.js';
+import { databaseErrors } from './mongo-errors.js';
 import { createStore, type Store } from './store.js';
 
-const config = readConfig(process.env);
+// gRPC queues so many pages for each stream; 16 of them, its default, would let stalled readers fill the memory.
+setDefaultHighWaterMark(true, 2);
+
+const config = configure(readConfig, process.env);
 const logger = createLogger({ service: 'store', level: config.logLevel });
 
 let client: Awaited<ReturnType<typeof connectMongo>>;
@@ -28,7 +33,7 @@ const service = await runService({
     {
       name: 'server',
       start: async () => {
-        const middleware = [internalAuth(config.internalToken)];
+        const middleware = [internalAuth(config.internalToken), databaseErrors];
         server = await startServer({ address: config.listen, services: store.services, logger, middleware });
       },
       stop: () => server?.stop(),

@@ -2,7 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '@tidemark/runtime';
 import type { ChangeStream, Document } from 'mongodb';
 import { CommitCache, WakeUps, type FeedChange, type FeedCommit, type FeedMarker } from './change-feed.js';
-import { recordKey, type CommitDocument, type MarkerDocument, type StoreDatabase } from './mongo-collections.js';
+import {
+  OPERATION,
+  recordKey,
+  type CommitDocument,
+  type MarkerDocument,
+  type StoreDatabase,
+} from './mongo-collections.js';
+import { notFound } from './mongo-connections.js';
 
 const CACHE_BYTES = 32 * 1024 * 1024;
 const FIRST_RETRY_MS = 100;
@@ -18,6 +25,7 @@ export class MongoChangeFeed {
   readonly wakeUps = new WakeUps();
   readonly #cache = new CommitCache(CACHE_BYTES);
   readonly #heads = new Map<string, number>();
+  readonly #reading = new Map<string, Promise<FeedCommit>>();
   #markers: { number: number; marker: FeedMarker }[] = [];
   #markerNumber = 0;
   #epoch = 0;
@@ -76,7 +84,12 @@ export class MongoChangeFeed {
   async #expand(document: CommitDocument): Promise<FeedCommit> {
     const cached = this.#cache.get(document.c, document.f);
     if (cached) return cached;
-    const commit = await expandCommit(this.db, document);
+    // Watchers wake together: the first of them reads a commit's payloads, the others wait for it.
+    const key = `${document.c}:${document.f}`;
+    const reading =
+      this.#reading.get(key) ?? expandCommit(this.db, document).finally(() => this.#reading.delete(key));
+    this.#reading.set(key, reading);
+    const commit = await reading;
     this.#cache.put(commit);
     return commit;
   }
@@ -98,12 +111,14 @@ export class MongoChangeFeed {
         this.wakeUps.wakeAll();
         for await (const event of stream) {
           retryMs = FIRST_RETRY_MS;
-          this.#take(event as Document);
+          this.#take(event);
         }
       } catch (error) {
         if (this.#stopped) return;
         this.logger.warn({ error, retryMs }, 'the change stream broke; watchers go on from the commit log');
-        await this.#stream?.close().catch((cause: unknown) => this.logger.debug({ error: cause }, 'closing the broken stream failed'));
+        await this.#stream
+          ?.close()
+          .catch((cause: unknown) => this.logger.debug({ error: cause }, 'closing the broken stream failed'));
         await sleep(retryMs, undefined, { ref: false });
       }
       this.#stream = undefined;
@@ -118,13 +133,17 @@ export class MongoChangeFeed {
     } else {
       const { c, m, r, kind } = event['fullDocument'] as MarkerDocument;
       this.#markers.push({ number: ++this.#markerNumber, marker: { uid: c, model: m, runId: r, kind } });
-      if (this.#markers.length > REMEMBERED_MARKERS) this.#markers = this.#markers.slice(-REMEMBERED_MARKERS / 2);
+      if (this.#markers.length > REMEMBERED_MARKERS)
+        this.#markers = this.#markers.slice(-REMEMBERED_MARKERS / 2);
     }
     this.wakeUps.wakeAll();
   }
 }
 
-/** Adds the payloads to a commit's changes: from the records where their version is still the newest, else from history. */
+/**
+ * Adds the payloads to a commit's changes: from the records where their version is still the newest, else from history.
+ * Throws CONNECTION_NOT_FOUND when one is gone: the connection is being removed, and what is left of it is no change.
+ */
 async function expandCommit(db: StoreDatabase, commit: CommitDocument): Promise<FeedCommit> {
   const keys = commit.i.map((id) => recordKey(commit.c, commit.m, id));
   const payloads = new Map<string, Uint8Array | undefined>();
@@ -138,6 +157,10 @@ async function expandCommit(db: StoreDatabase, commit: CommitDocument): Promise<
       payloads.set(_id.k, p?.buffer);
     }
   }
+  const gone = keys.some(
+    (key, index) => payloads.get(key) === undefined && commit.o.buffer[index] !== OPERATION.DELETED,
+  );
+  if (gone) throw notFound();
   const changes = keys.map((key, index): FeedChange => ({
     id: commit.i[index] ?? '',
     version: commit.v[index] ?? 0,

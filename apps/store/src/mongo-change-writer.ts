@@ -59,7 +59,22 @@ export async function writeChanges(
   return { at, last };
 }
 
-function toRecord({ change, changedFields }: RecordWrite, target: CommitTarget, sequence: number, at: Date): RecordDocument {
+/** Throws CommitConflict if the head moved; for a commit that writes no change but relies on there having been none. */
+export async function requireHead(
+  db: StoreDatabase,
+  session: ClientSession,
+  { uid, head }: CommitTarget,
+): Promise<void> {
+  const clock = await db.clocks.findOne({ _id: uid, seq: head }, { session, projection: { _id: 1 } });
+  if (clock === null) throw new CommitConflict('another commit came between');
+}
+
+function toRecord(
+  { change, changedFields }: RecordWrite,
+  target: CommitTarget,
+  sequence: number,
+  at: Date,
+): RecordDocument {
   const { observation, operation, version } = change;
   const document: RecordDocument = {
     _id: recordKey(target.uid, target.model, observation.id),
@@ -80,8 +95,15 @@ function toRecord({ change, changedFields }: RecordWrite, target: CommitTarget, 
   return document;
 }
 
-async function writeVersions(db: StoreDatabase, session: ClientSession, writes: readonly RecordWrite[], at: Date): Promise<void> {
-  const superseded = writes.flatMap(({ previous }) => (previous === undefined ? [] : [toVersion(previous, at)]));
+async function writeVersions(
+  db: StoreDatabase,
+  session: ClientSession,
+  writes: readonly RecordWrite[],
+  at: Date,
+): Promise<void> {
+  const superseded = writes.flatMap(({ previous }) =>
+    previous === undefined ? [] : [toVersion(previous, at)],
+  );
   if (superseded.length > 0) await db.versions.insertMany(superseded, { session });
 }
 
@@ -105,7 +127,8 @@ async function writeRecords(
   });
   if (replacements.length === 0) return;
   const result = await db.records.bulkWrite(replacements, { session });
-  if (result.matchedCount !== replacements.length) throw new CommitConflict('a record changed since it was read');
+  if (result.matchedCount !== replacements.length)
+    throw new CommitConflict('a record changed since it was read');
 }
 
 function toCommit(
@@ -133,7 +156,12 @@ function toCommit(
   };
 }
 
-async function countLive(db: StoreDatabase, session: ClientSession, target: CommitTarget, writes: readonly RecordWrite[]): Promise<void> {
+async function countLive(
+  db: StoreDatabase,
+  session: ClientSession,
+  target: CommitTarget,
+  writes: readonly RecordWrite[],
+): Promise<void> {
   const live = writes.reduce((sum, { change }) => sum + liveDelta(change.operation), 0);
   if (live === 0) return;
   await db.models.updateOne(

@@ -92,6 +92,10 @@ export interface RunDocument {
   /** Rejected records that named no id: the snapshot cannot be proven complete. */
   anonymousRejections: number;
   duplicateIds: number;
+  /** Records that came again with equal content: they count once. */
+  repeats: number;
+  /** How often other runs saw records unchanged while this snapshot was open; numbers their seen-keys, from -1 down. */
+  touches: number;
   lastSequence: number;
   /** Sequences that this run's commits used. */
   ownSequences: number;
@@ -102,6 +106,10 @@ export interface RunDocument {
   seenLive: number;
   /** Where the next delta starts, if the source said so. */
   deltaCheckpoint?: Binary;
+  /** Under which its seen-keys are kept: another one each time that a run is begun anew, even under a used id. */
+  seenAs: string;
+  /** Those of runs before this one, until they are removed. */
+  replaced: string[];
   /** The delete pass has dealt with keys up to here. */
   deletePosition?: string;
   heldDeletes?: number;
@@ -127,7 +135,7 @@ export interface CertificateDocument {
   uniqueIds: boolean;
 }
 
-/** The ids that one page of a snapshot held, packed. */
+/** The ids that one page of a snapshot held, packed; under a negative page those that another run saw meanwhile. */
 export interface SeenDocument {
   _id: { c: string; run: string; page: number };
   c: string;
@@ -143,6 +151,8 @@ export interface ModelDocument {
   live: number;
   /** Whether a certified snapshot was ever completed. */
   certified?: boolean;
+  /** Where the next delta starts: the source's word in the newest delta or full sync that was complete. */
+  deltaCheckpoint?: Binary;
 }
 
 export interface QuarantineDocument {
@@ -219,6 +229,11 @@ export class StoreDatabase {
       this.markers.createIndex({ c: 1 }),
     ]);
   }
+}
+
+/** A model's own key. */
+export function modelKey(uid: string, model: string): string {
+  return `${uid}:${model}`;
 }
 
 /** Prefix of all keys of a model's records. */

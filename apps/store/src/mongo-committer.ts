@@ -1,11 +1,34 @@
-import { changedFields, parseJson, RejectedRecordError, scopeViolation, TidemarkError, type JsonValue } from '@tidemark/model';
+import {
+  changedFields,
+  parseJson,
+  RejectedRecordError,
+  scopeViolation,
+  TidemarkError,
+  type JsonValue,
+} from '@tidemark/model';
 import { withTransaction } from '@tidemark/mongo';
-import { Binary, type UpdateFilter } from 'mongodb';
-import { planCommit, type CommitPlan, type Observation, type PlannedChange, type Rejection, type StoredState } from './commit-plan.js';
+import { Binary, type ClientSession, type UpdateFilter } from 'mongodb';
+import {
+  planCommit,
+  type CommitPlan,
+  type Observation,
+  type PlannedChange,
+  type Rejection,
+  type StoredState,
+} from './commit-plan.js';
 import type { KeyedMutex } from './keyed-mutex.js';
 import { connectionKey, FULL, type Lease } from './lease.js';
-import { CommitConflict, writeChanges, type RecordWrite } from './mongo-change-writer.js';
-import { OPERATION, idOfKey, recordKey, type ConnectionDocument, type CountersDocument, type RecordDocument, type RunDocument, type StoreDatabase } from './mongo-collections.js';
+import { CommitConflict, requireHead, writeChanges, type RecordWrite } from './mongo-change-writer.js';
+import {
+  OPERATION,
+  idOfKey,
+  recordKey,
+  type ConnectionDocument,
+  type CountersDocument,
+  type RecordDocument,
+  type RunDocument,
+  type StoreDatabase,
+} from './mongo-collections.js';
 import { modelScope, notFound, type MongoConnections } from './mongo-connections.js';
 import { writeQuarantine } from './mongo-quarantine.js';
 import type { MongoRuns } from './mongo-runs.js';
@@ -22,8 +45,7 @@ export interface CommitPage {
 
 /** What became of a page: the run after it, or the payloads that it lacks. */
 export type CommitResult =
-  | { readonly missing: readonly number[] }
-  | { readonly run: RunDocument; readonly unchangedShare: number };
+  { readonly missing: readonly number[] } | { readonly run: RunDocument; readonly unchangedShare: number };
 
 const CONFLICT_BUDGET_MS = 20_000;
 const MAX_PAGE_RECORDS = 1_000;
@@ -53,17 +75,25 @@ export class MongoCommitter {
     });
   }
 
-  async #attempt(connection: ConnectionDocument, verified: boolean, lease: Lease, page: CommitPage): Promise<CommitResult> {
+  async #attempt(
+    connection: ConnectionDocument,
+    verified: boolean,
+    lease: Lease,
+    page: CommitPage,
+  ): Promise<CommitResult> {
     const uid = connection._id;
     // The clock is read before the records: if it has not moved when the transaction writes it, neither have they.
+    const refreshed = this.connections.refresh(connection);
     const [current, run, clock] = await Promise.all([
-      this.connections.refresh(connection),
-      this.runs.get(connection, lease),
+      refreshed,
+      // A removal takes the runs along: it is what the writer is told of then.
+      this.runs.get(connection, lease).catch((error: unknown) => refreshed.then(() => Promise.reject(error as Error))),
       this.db.clocks.findOne({ _id: uid }),
     ]);
     if (clock === null) throw notFound();
     if (isCommitted(run, page)) return { run, unchangedShare: 0 };
-    if (!verified || current.scope.revision !== connection.scope.revision) verifyPayloads(page, current, lease.model);
+    if (!verified || current.scope.revision !== connection.scope.revision)
+      verifyPayloads(page, current, lease.model);
     const stored = await this.#stored(uid, lease.model, page.observations);
     const seen = lease.kind === FULL ? await this.seenKeys.load(run) : undefined;
     const plan = planCommit(page.observations, page.rejections, {
@@ -73,13 +103,18 @@ export class MongoCommitter {
       stored,
       seen: (id) => seen?.has(id) ?? false,
     });
+    if (seen === undefined && plan.stale > 0) throw overtaken(plan.stale);
     if (plan.missing.length > 0) return { missing: plan.missing };
+    const snapshot = plan.touched.length > 0 ? await this.runs.openSnapshot(run) : null;
     const writes = await this.#writes(uid, lease.model, plan.changes);
     const packed = seen?.pack([...plan.seenLive, ...plan.seenOther]) ?? Buffer.alloc(0);
     const target = { uid, model: lease.model, runId: lease.runId, cause: lease.kind, head: clock.seq };
     const update = advanceRun(page, plan, writes, clock.seq);
     const after = await withTransaction(this.db.client, async (session) => {
       if (writes.length > 0) await writeChanges(this.db, session, target, writes);
+      // A page without changes does not write the clock, but what it saw unchanged has to be unchanged still.
+      else if (snapshot) await requireHead(this.db, session, target);
+      if (snapshot) await this.#touch(session, snapshot, plan.touched);
       await this.seenKeys.write(session, run, packed);
       await writeQuarantine(this.db, session, run, plan.rejections);
       return this.runs.advance(run, update, session);
@@ -88,14 +123,32 @@ export class MongoCommitter {
     return { run: after, unchangedShare: plan.unchanged / Math.max(1, page.observations.length) };
   }
 
-  async #stored(uid: string, model: string, observations: readonly Observation[]): Promise<Map<string, StoredState>> {
+  /** Tells an open snapshot what this run saw live after it began, so that its deletes spare it (P4). */
+  async #touch(session: ClientSession, snapshot: RunDocument, ids: readonly string[]): Promise<void> {
+    await this.runs.touch(snapshot, session);
+    await this.seenKeys.writeTouched(session, snapshot, ids);
+  }
+
+  async #stored(
+    uid: string,
+    model: string,
+    observations: readonly Observation[],
+  ): Promise<Map<string, StoredState>> {
     const keys = observations.map(({ id }) => recordKey(uid, model, id));
     const stored = new Map<string, StoredState>();
     if (keys.length === 0) return stored;
     const projection = { v: 1, s: 1, r: 1, o: 1, f: 1 };
-    const documents = await this.db.records.find({ _id: { $in: keys } }, { projection, batchSize: MAX_PAGE_RECORDS + 1 }).toArray();
+    const documents = await this.db.records
+      .find({ _id: { $in: keys } }, { projection, batchSize: MAX_PAGE_RECORDS + 1 })
+      .toArray();
     for (const { _id, v, s, r, o, f } of documents) {
-      const state = { version: v, sequence: s, runId: r, deleted: o === OPERATION.DELETED, fingerprint: f?.buffer };
+      const state = {
+        version: v,
+        sequence: s,
+        runId: r,
+        deleted: o === OPERATION.DELETED,
+        fingerprint: f?.buffer,
+      };
       stored.set(idOfKey(_id, model, uid), state);
     }
     return stored;
@@ -104,7 +157,12 @@ export class MongoCommitter {
   /** Adds to each change the version before it and what differs from it. */
   async #writes(uid: string, model: string, changes: readonly PlannedChange[]): Promise<RecordWrite[]> {
     const known = changes.filter(({ version }) => version > 1);
-    const previous = await readPrevious(this.db, uid, model, known.map(({ observation }) => observation.id));
+    const previous = await readPrevious(
+      this.db,
+      uid,
+      model,
+      known.map(({ observation }) => observation.id),
+    );
     return changes.map((change) => {
       const { observation, version, operation } = change;
       const before = previous.get(observation.id);
@@ -125,7 +183,11 @@ export async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (!(error instanceof CommitConflict)) throw error;
       if (performance.now() > deadline) {
-        throw new TidemarkError('DATABASE_UNAVAILABLE', 'too many writers of this connection; nothing was written; try again', { cause: error });
+        throw new TidemarkError(
+          'DATABASE_UNAVAILABLE',
+          'too many writers of this connection; nothing was written; try again',
+          { cause: error },
+        );
       }
     }
   }
@@ -151,7 +213,10 @@ function verifyPayloads({ observations }: CommitPage, connection: ConnectionDocu
     if (payload === undefined) continue;
     const violation = scopeViolation(parsePayload(payload, model), scope);
     if (violation === undefined) continue;
-    throw new TidemarkError('SCOPE_VIOLATED', `a record of ${model} came with field ${violation}, which the scope does not allow`);
+    throw new TidemarkError(
+      'SCOPE_VIOLATED',
+      `a record of ${model} came with field ${violation}, which the scope does not allow`,
+    );
   }
 }
 
@@ -160,19 +225,34 @@ function parsePayload(payload: Uint8Array, model: string): JsonValue {
     return parseJson(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
   } catch (error) {
     if (!(error instanceof RejectedRecordError)) throw error;
-    throw new TidemarkError('SOURCE_CONTRACT_BROKEN', `the connector sent a record of ${model} that is ${error.message}`);
+    throw new TidemarkError(
+      'SOURCE_CONTRACT_BROKEN',
+      `the connector sent a record of ${model} that is ${error.message}`,
+    );
   }
+}
+
+/** What a delta read while another run wrote the same records is neither older nor newer for certain; read again, it is newer. */
+function overtaken(count: number): TidemarkError {
+  const message = `another run changed ${count} of the page's records while it was read; begin the run again to read them anew`;
+  return new TidemarkError('PAGE_OUT_OF_ORDER', message);
 }
 
 function isCommitted(run: RunDocument, page: CommitPage): boolean {
   if (run.state === 'READING' && run.pages === page.pageNumber) return false;
-  const same = run.pages === page.pageNumber + 1 && Buffer.compare(run.checkpoint.buffer, page.checkpoint) === 0;
+  const same =
+    run.pages === page.pageNumber + 1 && Buffer.compare(run.checkpoint.buffer, page.checkpoint) === 0;
   if (same) return true;
   const message = `page ${page.pageNumber} does not follow the ${run.pages} committed ones; begin the run again`;
   throw new TidemarkError('PAGE_OUT_OF_ORDER', message);
 }
 
-function advanceRun(page: CommitPage, plan: CommitPlan, writes: readonly RecordWrite[], head: number): UpdateFilter<RunDocument> {
+function advanceRun(
+  page: CommitPage,
+  plan: CommitPlan,
+  writes: readonly RecordWrite[],
+  head: number,
+): UpdateFilter<RunDocument> {
   const count = (...operations: string[]): number =>
     writes.filter(({ change }) => operations.includes(change.operation)).length;
   const counters: CountersDocument = {
@@ -193,6 +273,7 @@ function advanceRun(page: CommitPage, plan: CommitPlan, writes: readonly RecordW
       pages: 1,
       ownSequences: writes.length,
       seenLive: plan.seenLive.length,
+      repeats: plan.repeats,
       anonymousRejections: plan.rejections.filter(({ id }) => id === undefined).length,
       duplicateIds: plan.rejections.filter(({ reason }) => reason === 'ID_DUPLICATE').length,
       ...Object.fromEntries(Object.entries(counters).map(([name, value]) => [`counters.${name}`, value])),
@@ -203,10 +284,12 @@ function advanceRun(page: CommitPage, plan: CommitPlan, writes: readonly RecordW
 function checkBounds({ observations, rejections, checkpoint }: CommitPage): void {
   const bytes = observations.reduce((sum, { payload }) => sum + (payload?.byteLength ?? 0), 0);
   if (observations.length + rejections.length > 2 * MAX_PAGE_RECORDS || bytes > MAX_PAGE_BYTES) {
-    throw new TidemarkError('LIMIT_EXCEEDED', `a page holds at most ${MAX_PAGE_RECORDS} records and ${MAX_PAGE_BYTES} bytes`);
+    throw new TidemarkError(
+      'LIMIT_EXCEEDED',
+      `a page holds at most ${MAX_PAGE_RECORDS} records and ${MAX_PAGE_BYTES} bytes`,
+    );
   }
   if (checkpoint.byteLength > MAX_CHECKPOINT_BYTES) {
     throw new TidemarkError('LIMIT_EXCEEDED', `a checkpoint has at most ${MAX_CHECKPOINT_BYTES} bytes`);
   }
 }
-

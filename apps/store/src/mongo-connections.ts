@@ -89,7 +89,10 @@ export class MongoConnections {
 
   /** Removes a batch of a connection's data; call again until `done`. A connection unknown is done. */
   async remove(tenant: string, name: string): Promise<{ done: boolean; removedRecords: number }> {
-    const connection = await this.db.connections.findOneAndUpdate({ tenant, name }, { $set: { removing: true } });
+    const connection = await this.db.connections.findOneAndUpdate(
+      { tenant, name },
+      { $set: { removing: true } },
+    );
     if (connection === null) return { done: true, removedRecords: 0 };
     const uid = connection._id;
     // Runs first: without them no writer gets past its fence.
@@ -105,9 +108,18 @@ export class MongoConnections {
   }
 
   async #removeBatch(uid: string): Promise<number> {
-    const records = await this.db.records.find({ c: uid }, { projection: { _id: 1 } }).limit(REMOVE_BATCH).toArray();
-    const versions = await this.db.versions.find({ c: uid }, { projection: { _id: 1 } }).limit(REMOVE_BATCH).toArray();
-    const commits = await this.db.commits.find({ c: uid }, { projection: { _id: 1 } }).limit(REMOVE_BATCH).toArray();
+    const records = await this.db.records
+      .find({ c: uid }, { projection: { _id: 1 } })
+      .limit(REMOVE_BATCH)
+      .toArray();
+    const versions = await this.db.versions
+      .find({ c: uid }, { projection: { _id: 1 } })
+      .limit(REMOVE_BATCH)
+      .toArray();
+    const commits = await this.db.commits
+      .find({ c: uid }, { projection: { _id: 1 } })
+      .limit(REMOVE_BATCH)
+      .toArray();
     await this.db.records.deleteMany({ _id: { $in: records.map(({ _id }) => _id) } });
     await this.db.versions.deleteMany({ _id: { $in: versions.map(({ _id }) => _id) } });
     await this.db.commits.deleteMany({ _id: { $in: commits.map(({ _id }) => _id) } });
@@ -118,7 +130,8 @@ export class MongoConnections {
 /** The compiled scope of a connection's model; MODEL_NOT_FOUND if the model is out of scope. */
 export function modelScope(connection: ConnectionDocument, model: string): ScopeNode {
   const entry = connection.scope.models.find((candidate) => candidate.model === model);
-  if (entry === undefined) throw new TidemarkError('MODEL_NOT_FOUND', 'the connection has no such model in its scope');
+  if (entry === undefined)
+    throw new TidemarkError('MODEL_NOT_FOUND', 'the connection has no such model in its scope');
   return compileScope(entry.fields);
 }
 
@@ -129,11 +142,17 @@ export function connectionKey(connection: ConnectionDocument): ReturnType<typeof
 
 /** The error for a connection that the tenant does not have; another tenant's looks the same. */
 export function notFound(): TidemarkError {
-  return new TidemarkError('CONNECTION_NOT_FOUND', 'no such connection; `tidemark connections list` shows those there are');
+  return new TidemarkError(
+    'CONNECTION_NOT_FOUND',
+    'no such connection; `tidemark connections list` shows those there are',
+  );
 }
 
 function removing(): TidemarkError {
-  return new TidemarkError('CONNECTION_EXISTS', 'a connection of this name is being deleted; try again when that is done');
+  return new TidemarkError(
+    'CONNECTION_EXISTS',
+    'a connection of this name is being deleted; try again when that is done',
+  );
 }
 
 function refuseNarrowing(before: ScopeSpec, after: ScopeSpec): void {
@@ -147,5 +166,8 @@ function refuseNarrowing(before: ScopeSpec, after: ScopeSpec): void {
 }
 
 function copyScope(scope: ScopeSpec): ConnectionDocument['scope'] {
-  return { revision: scope.revision, models: scope.models.map(({ model, fields }) => ({ model, fields: [...fields] })) };
+  return {
+    revision: scope.revision,
+    models: scope.models.map(({ model, fields }) => ({ model, fields: [...fields] })),
+  };
 }

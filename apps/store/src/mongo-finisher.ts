@@ -1,11 +1,20 @@
 import { TidemarkError } from '@tidemark/model';
 import { withTransaction } from '@tidemark/mongo';
-import { Binary, type UpdateFilter } from 'mongodb';
+import { Binary, type ClientSession, type UpdateFilter } from 'mongodb';
 import { certify, mustHold, quarantinedTooMuch, type GuardLimits, type SnapshotEnd } from './certificate.js';
 import type { KeyedMutex } from './keyed-mutex.js';
-import { connectionKey, FULL, type Lease } from './lease.js';
+import { connectionKey, DELTA, FULL, type Lease } from './lease.js';
 import { writeChanges, type RecordWrite } from './mongo-change-writer.js';
-import { idOfKey, modelPrefix, OPERATION, type ConnectionDocument, type RunDocument, type StoreDatabase } from './mongo-collections.js';
+import {
+  idOfKey,
+  modelKey,
+  modelPrefix,
+  OPERATION,
+  type ConnectionDocument,
+  type ModelDocument,
+  type RunDocument,
+  type StoreDatabase,
+} from './mongo-collections.js';
 import { readPrevious, retryConflicts } from './mongo-committer.js';
 import type { MongoConnections } from './mongo-connections.js';
 import { writeMarkers } from './mongo-markers.js';
@@ -72,15 +81,19 @@ export class MongoFinisher {
     }
     const $set: Partial<RunDocument> = {};
     if (end.deltaCheckpoint.byteLength > 0) $set.deltaCheckpoint = new Binary(end.deltaCheckpoint);
-    if (run.kind !== FULL) return this.#complete(run, $set);
+    if (run.kind !== FULL)
+      return this.#complete(run, $set, end.endEvidence !== '' && end.failures.length === 0);
     const current = await this.connections.get(connection.tenant, connection.name);
     const certificate = certify(run, end, current.scope.revision);
     $set.certificate = certificate;
-    const nothingToDelete = !certificate.certified || end.decision === 'DISCARDED' || (await this.#holdsAll(run));
-    if (nothingToDelete) return this.#complete(run, $set);
+    const nothingToDelete =
+      !certificate.certified || end.decision === 'DISCARDED' || (await this.#holdsAll(run));
+    const complete = certificate.certified && end.decision !== 'DISCARDED';
+    if (nothingToDelete) return this.#complete(run, $set, complete);
     const { deletes, live } = await this.#countDeletes(run);
-    if (deletes === 0) return this.#complete(run, $set);
-    if (end.decision === 'BY_GUARD' && mustHold(deletes, live, end.guard)) {
+    if (deletes === 0) return this.#complete(run, $set, complete);
+    // Approval is of deletes that were held, never of a snapshot that nobody has seen yet.
+    if (mustHold(deletes, live, end.guard)) {
       return this.runs.advance(run, { $set: { ...$set, state: 'HELD', heldDeletes: deletes } });
     }
     return this.runs.advance(run, { $set: { ...$set, state: 'FINISHING' } });
@@ -91,7 +104,7 @@ export class MongoFinisher {
       case 'BY_GUARD':
         return run;
       case 'DISCARDED':
-        return this.#complete(run, {});
+        return this.#complete(run, {}, false);
       case 'APPROVED':
         return this.runs.advance(run, { $set: { state: 'FINISHING' } });
     }
@@ -120,7 +133,7 @@ export class MongoFinisher {
   async #deleteBatch(run: RunDocument): Promise<RunDocument> {
     const clock = await this.db.clocks.findOne({ _id: run.c });
     const ids = await first(this.#absentIds(run, DELETE_BATCH));
-    if (clock === null || ids === undefined) return this.#complete(run, {});
+    if (clock === null || ids === undefined) return this.#complete(run, {}, true);
     const previous = await readPrevious(this.db, run.c, run.m, ids);
     const writes = ids.flatMap((id): RecordWrite[] => {
       const before = previous.get(id);
@@ -136,45 +149,69 @@ export class MongoFinisher {
     };
     return withTransaction(this.db.client, async (session) => {
       if (writes.length > 0) await writeChanges(this.db, session, target, writes);
-      return this.runs.advance(run, update, session);
+      return this.runs.advance(run, update, session, { touches: run.touches });
     });
   }
 
-  /** Ids of live records that the snapshot did not hold and nobody touched since it began, in order, in batches. */
+  /** Ids of live records that the snapshot did not hold and nobody touched or saw since it began, in order, in batches. */
   async *#absentIds(run: RunDocument, batchSize = SCAN_BATCH): AsyncGenerator<string[], undefined> {
-    const seen = await this.seenKeys.load(run);
+    const [seen, touched] = [await this.seenKeys.load(run), await this.seenKeys.touched(run)];
     const prefix = modelPrefix(run.c, run.m);
     const range = { $gt: run.deletePosition ?? prefix, $lt: `${run.c}:${run.m};` };
-    const cursor = this.db.records.find({ _id: range }, { projection: { s: 1, o: 1 }, batchSize: SCAN_BATCH }).sort({ _id: 1 });
+    const cursor = this.db.records
+      .find({ _id: range }, { projection: { s: 1, o: 1 }, batchSize: SCAN_BATCH })
+      .sort({ _id: 1 });
     let batch: string[] = [];
     for await (const record of cursor) {
       const id = idOfKey(record._id, run.m, run.c);
-      if (!isCandidate(record, run) || seen.has(id)) continue;
+      if (!isCandidate(record, run) || seen.held(id) || touched.held(id)) continue;
       batch.push(id);
       if (batch.length < batchSize) continue;
       yield batch;
       batch = [];
     }
-    seen.clearDigests();
     if (batch.length > 0) yield batch;
     return undefined;
   }
 
-  async #complete(run: RunDocument, $set: Partial<RunDocument>): Promise<RunDocument> {
-    const certified = $set.certificate?.certified ?? run.certificate?.certified ?? false;
-    const model = await this.db.models.findOne({ _id: `${run.c}:${run.m}` });
-    const done = await this.runs.advance(run, { $set: { ...$set, state: 'DONE' }, $unset: { heldDeletes: 1 } });
-    if (run.kind === FULL && (done.certificate?.failures.length ?? 1) === 0) await clearQuarantine(this.db, run);
-    if (certified) {
-      await this.db.models.updateOne(
-        { _id: `${run.c}:${run.m}` },
-        { $set: { certified: true }, $setOnInsert: { c: run.c, m: run.m, live: 0 } },
-        { upsert: true },
+  /** Ends a run with all that follows from it, in one transaction. `complete`: it saw all that its source had to tell. */
+  async #complete(run: RunDocument, $set: Partial<RunDocument>, complete: boolean): Promise<RunDocument> {
+    const after = { ...run, ...$set };
+    const done = await withTransaction(this.db.client, async (session) => {
+      const ended = await this.runs.advance(
+        run,
+        { $set: { ...$set, state: 'DONE' }, $unset: { heldDeletes: 1 } },
+        session,
       );
-    }
-    await writeMarkers(this.db, run, certified && model?.certified !== true);
+      const first = await this.#markModel(after, complete, session);
+      await writeMarkers(this.db, session, run, first);
+      return ended;
+    });
+    if (run.kind === FULL && (done.certificate?.failures.length ?? 1) === 0)
+      await clearQuarantine(this.db, run);
     await this.seenKeys.drop(run);
     return done;
+  }
+
+  /** Notes what a model's next runs need to know; returns whether this was its first certified snapshot. */
+  async #markModel(run: RunDocument, complete: boolean, session: ClientSession): Promise<boolean> {
+    const _id = modelKey(run.c, run.m);
+    const model = await this.db.models.findOne({ _id }, { session });
+    const $set: Partial<ModelDocument> = {};
+    const first = run.certificate?.certified === true && model?.certified !== true;
+    if (first) $set.certified = true;
+    // A delta starts where nothing before is missing (R10); better from an incomplete full sync than from nowhere.
+    const starts =
+      run.kind === FULL ? complete || model?.deltaCheckpoint === undefined : run.kind === DELTA && complete;
+    if (starts && run.deltaCheckpoint !== undefined) $set.deltaCheckpoint = run.deltaCheckpoint;
+    if (Object.keys($set).length > 0) {
+      await this.db.models.updateOne(
+        { _id },
+        { $set, $setOnInsert: { c: run.c, m: run.m, live: 0 } },
+        { session, upsert: true },
+      );
+    }
+    return first;
   }
 }
 
@@ -189,5 +226,9 @@ function isCandidate(record: { s: number; o: number }, run: RunDocument): boolea
 
 function toDelete(id: string, previous: RecordWrite['previous'] & object): RecordWrite {
   const observation = { id, fingerprint: new Uint8Array(0), payload: undefined, deleted: true };
-  return { change: { observation, operation: 'DELETED', version: previous.v + 1 }, previous, changedFields: [] };
+  return {
+    change: { observation, operation: 'DELETED', version: previous.v + 1 },
+    previous,
+    changedFields: [],
+  };
 }

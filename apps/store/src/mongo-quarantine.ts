@@ -1,6 +1,11 @@
 import type { ClientSession } from 'mongodb';
 import type { Rejection } from './commit-plan.js';
-import { modelPrefix, type QuarantineDocument, type RunDocument, type StoreDatabase } from './mongo-collections.js';
+import {
+  modelPrefix,
+  type QuarantineDocument,
+  type RunDocument,
+  type StoreDatabase,
+} from './mongo-collections.js';
 
 /** Writes a page's rejected records, each under its id or, where that is unknown, its position. */
 export async function writeQuarantine(
@@ -46,5 +51,9 @@ export async function listQuarantine(
   after: string | undefined,
 ): Promise<QuarantineDocument[]> {
   const from = after === undefined ? {} : { _id: { $gt: after } };
-  return db.quarantine.find({ c: uid, ...from }).sort({ _id: 1 }).limit(limit).toArray();
+  return db.quarantine
+    .find({ c: uid, ...from })
+    .sort({ _id: 1 })
+    .limit(limit)
+    .toArray();
 }

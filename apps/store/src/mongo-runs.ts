@@ -1,9 +1,15 @@
 import { TidemarkError } from '@tidemark/model';
 import { isDuplicateKey } from '@tidemark/mongo';
-import { Binary, type ClientSession, type UpdateFilter } from 'mongodb';
-import type { Lease } from './lease.js';
+import { Binary, type ClientSession, type Filter, type UpdateFilter } from 'mongodb';
+import { DELTA, FULL, type Lease } from './lease.js';
 import { CommitConflict } from './mongo-change-writer.js';
-import type { ConnectionDocument, CountersDocument, RunDocument, StoreDatabase } from './mongo-collections.js';
+import {
+  modelKey,
+  type ConnectionDocument,
+  type CountersDocument,
+  type RunDocument,
+  type StoreDatabase,
+} from './mongo-collections.js';
 
 /** Where runs stand, fenced by their leases' epochs. */
 export class MongoRuns {
@@ -11,25 +17,33 @@ export class MongoRuns {
 
   /**
    * Takes a run over under a lease: from now on every write with an older epoch is refused. A new run replaces the one
-   * before of the same (connection, model, kind). Returns the run and the id of the one replaced. Throws LEASE_LOST.
+   * before of the same (connection, model, kind), and names its seen-keys until `settle`. Throws LEASE_LOST.
    */
-  async begin(connection: ConnectionDocument, lease: Lease): Promise<{ run: RunDocument; replaced?: string }> {
+  async begin(connection: ConnectionDocument, lease: Lease): Promise<RunDocument> {
     const _id = runKey(connection._id, lease);
     const current = await this.db.runs.findOne({ _id });
-    if (current !== null && (current.epoch > lease.epoch || (current.epoch === lease.epoch && current.run !== lease.runId))) {
+    if (
+      current !== null &&
+      (current.epoch > lease.epoch || (current.epoch === lease.epoch && current.run !== lease.runId))
+    ) {
       throw leaseLost();
     }
-    if (current?.run === lease.runId) return { run: await this.#takeOver(current, lease.epoch) };
-    const clock = await this.db.clocks.findOne({ _id: connection._id });
+    if (current?.run === lease.runId) return this.#takeOver(current, lease.epoch);
+    const [clock, model] = await Promise.all([
+      this.db.clocks.findOne({ _id: connection._id }),
+      this.db.models.findOne({ _id: modelKey(connection._id, lease.model) }),
+    ]);
     if (clock === null) throw leaseLost();
-    const run = newRun(_id, connection, lease, clock.seq, current);
+    const checkpoint = lease.kind === DELTA ? model?.deltaCheckpoint : undefined;
+    const run = newRun(_id, connection, lease, clock.seq, checkpoint);
     if (current === null) {
       await this.#insert(run);
-      return { run };
+      return run;
     }
+    run.replaced = [...current.replaced, current.seenAs];
     const result = await this.db.runs.replaceOne({ _id, epoch: current.epoch, run: current.run }, run);
     if (result.matchedCount !== 1) throw leaseLost();
-    return { run, replaced: current.run };
+    return run;
   }
 
   /** Only the epoch changes: a commit of the owner before may still be landing, and it counts. */
@@ -50,6 +64,31 @@ export class MongoRuns {
     } catch (error) {
       throw isDuplicateKey(error) ? leaseLost() : error;
     }
+    // A removal marks the connection before it removes runs: either it found this one, or the mark is seen here.
+    const connection = await this.db.connections.findOne({ _id: run.c }, { projection: { removing: 1 } });
+    if (connection !== null && !connection.removing) return;
+    await this.db.runs.deleteOne({ _id: run._id });
+    throw leaseLost();
+  }
+
+  /** Forgets the runs replaced, once nothing of them is left. */
+  async settle({ _id, seenAs }: RunDocument): Promise<void> {
+    await this.db.runs.updateOne({ _id, seenAs }, { $set: { replaced: [] } });
+  }
+
+  /** The snapshot of a run's model that has not ended yet, if there is one. */
+  async openSnapshot({ c, m }: RunDocument): Promise<RunDocument | null> {
+    return this.db.runs.findOne({ _id: `${c}:${m}:${FULL}`, state: { $ne: 'DONE' } });
+  }
+
+  /** Counts that another run saw records unchanged while a snapshot is open. Throws CommitConflict if it moved on. */
+  async touch({ _id, seenAs, touches }: RunDocument, session: ClientSession): Promise<void> {
+    const result = await this.db.runs.updateOne(
+      { _id, seenAs, touches, state: { $ne: 'DONE' } },
+      { $inc: { touches: 1 } },
+      { session },
+    );
+    if (result.matchedCount !== 1) throw new CommitConflict('the snapshot moved on');
   }
 
   /** The run that a lease may write for. Throws LEASE_LOST. */
@@ -60,12 +99,17 @@ export class MongoRuns {
   }
 
   /**
-   * Updates a run, and returns it, if it still stands as it was read: same run, epoch, state and pages. Inside a transaction this is the
+   * Updates a run, and returns it, if it still stands as it was read: same run, epoch, state and pages, and `more` that the caller relied on. Inside a transaction this is the
    * fence of the whole commit. Throws CommitConflict: read it again to learn whether the lease is lost.
    */
-  async advance(run: RunDocument, update: UpdateFilter<RunDocument>, session?: ClientSession): Promise<RunDocument> {
-    const { _id, epoch, state, pages } = run;
-    const after = await this.db.runs.findOneAndUpdate({ _id, run: run.run, epoch, state, pages }, update, {
+  async advance(
+    run: RunDocument,
+    update: UpdateFilter<RunDocument>,
+    session?: ClientSession,
+    more: Filter<RunDocument> = {},
+  ): Promise<RunDocument> {
+    const { _id, epoch, state, pages, seenAs } = run;
+    const after = await this.db.runs.findOneAndUpdate({ _id, seenAs, epoch, state, pages, ...more }, update, {
       returnDocument: 'after',
       ...(session ? { session } : {}),
     });
@@ -83,7 +127,7 @@ function newRun(
   connection: ConnectionDocument,
   lease: Lease,
   startSequence: number,
-  before: RunDocument | null,
+  checkpoint = new Binary(new Uint8Array(0)),
 ): RunDocument {
   return {
     _id,
@@ -94,16 +138,19 @@ function newRun(
     epoch: lease.epoch,
     state: 'READING',
     pages: 0,
-    checkpoint: before?.deltaCheckpoint ?? new Binary(new Uint8Array(0)),
+    checkpoint,
     counters: noCounters(),
     anonymousRejections: 0,
     duplicateIds: 0,
+    repeats: 0,
+    touches: 0,
     lastSequence: 0,
     ownSequences: 0,
     startSequence,
     scopeRevision: connection.scope.revision,
     seenLive: 0,
-    ...(before?.deltaCheckpoint ? { deltaCheckpoint: before.deltaCheckpoint } : {}),
+    seenAs: `${lease.model}:${lease.epoch}:${lease.runId}`,
+    replaced: [],
   };
 }
 

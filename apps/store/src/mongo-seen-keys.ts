@@ -10,14 +10,15 @@ interface Entry {
   pages: number;
 }
 
-type RunKey = Pick<RunDocument, 'c' | 'run'>;
+type RunKey = Pick<RunDocument, 'c' | 'seenAs'>;
 
-function cacheKey({ c, run }: RunKey): string {
-  return `${c}:${run}`;
+function cacheKey({ c, seenAs }: RunKey): string {
+  return `${c}:${seenAs}`;
 }
 
-function pageRange({ c, run }: RunKey, end: number): Filter<SeenDocument> {
-  return { _id: { $gte: { c, run, page: 0 }, $lt: { c, run, page: end } } };
+/** Pages from `start` up to, but without, `end`; those below zero are other runs'. */
+function pageRange({ c, seenAs: run }: RunKey, start: number, end: number): Filter<SeenDocument> {
+  return { _id: { $gte: { c, run, page: start }, $lt: { c, run, page: end } } };
 }
 
 /**
@@ -36,9 +37,10 @@ export class MongoSeenKeys {
       this.#keep(cacheKey(run), cached);
       return cached.keys;
     }
-    const keys = new SeenKeys(run.run);
+    const keys = new SeenKeys(run.seenAs);
     if (run.pages > 0) {
-      for await (const { k } of this.db.seen.find(pageRange(run, run.pages)).sort({ _id: 1 })) keys.addPacked(k.buffer);
+      for await (const { k } of this.db.seen.find(pageRange(run, 0, run.pages)).sort({ _id: 1 }))
+        keys.addPacked(k.buffer);
     }
     this.#keep(cacheKey(run), { keys, pages: run.pages });
     return keys;
@@ -47,7 +49,26 @@ export class MongoSeenKeys {
   /** Writes a page's keys inside its commit. */
   async write(session: ClientSession, run: RunDocument, packed: Buffer): Promise<void> {
     if (packed.length === 0) return;
-    await this.db.seen.insertOne({ _id: { c: run.c, run: run.run, page: run.pages }, c: run.c, k: new Binary(packed) }, { session });
+    await this.db.seen.insertOne(
+      { _id: { c: run.c, run: run.seenAs, page: run.pages }, c: run.c, k: new Binary(packed) },
+      { session },
+    );
+  }
+
+  /** Writes the keys of records that another run saw while a snapshot is open, inside that run's commit. */
+  async writeTouched(session: ClientSession, snapshot: RunDocument, ids: readonly string[]): Promise<void> {
+    const k = new Binary(new SeenKeys(snapshot.seenAs).pack(ids));
+    const _id = { c: snapshot.c, run: snapshot.seenAs, page: -1 - snapshot.touches };
+    await this.db.seen.insertOne({ _id, c: snapshot.c, k }, { session });
+  }
+
+  /** The keys of records that other runs saw while a snapshot is open. Kept apart: the snapshot itself did not hold them. */
+  async touched(run: RunDocument): Promise<SeenKeys> {
+    const keys = new SeenKeys(run.seenAs);
+    if (run.touches > 0) {
+      for await (const { k } of this.db.seen.find(pageRange(run, -run.touches, 0))) keys.addPacked(k.buffer);
+    }
+    return keys;
   }
 
   /** Takes a committed page's keys into the set. */
@@ -61,7 +82,7 @@ export class MongoSeenKeys {
   /** Removes what is kept of a run. */
   async drop(run: RunKey): Promise<void> {
     this.#cache.delete(cacheKey(run));
-    await this.db.seen.deleteMany(pageRange(run, Number.MAX_SAFE_INTEGER));
+    await this.db.seen.deleteMany(pageRange(run, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER));
   }
 
   #keep(key: string, entry: Entry): void {

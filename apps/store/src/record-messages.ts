@@ -1,9 +1,18 @@
-import { MarkerKind, RejectReason, rejectReasonFromJSON, type Cause, type Change, type Operation, type QuarantinedRecord, type Record as RecordMessage, type RecordVersion } from '@tidemark/contracts';
+import {
+  MarkerKind,
+  Operation,
+  rejectReasonFromJSON,
+  type Change,
+  type QuarantinedRecord,
+  type Record as RecordMessage,
+  type RecordVersion,
+  type RejectReason,
+} from '@tidemark/contracts';
 import type { FeedChange, FeedCommit } from './change-feed.js';
 import type { QuarantineDocument, RecordDocument } from './mongo-collections.js';
 import type { StoredVersion } from './mongo-record-reader.js';
 
-const DELETED: Operation = 3;
+const DELETED: number = Operation.DELETED;
 const EMPTY = new Uint8Array(0);
 
 /** A stored record in the contract's form. `cut` maps the payload where fewer fields are asked for. */
@@ -47,11 +56,11 @@ export function toChangeMessage(change: FeedChange, commit: FeedCommit, connecti
       version: BigInt(change.version),
       sequence: BigInt(change.sequence),
       changedAt: commit.at,
-      deletedAt: (change.operation as Operation) === DELETED ? commit.at : undefined,
+      deletedAt: change.operation === DELETED ? commit.at : undefined,
       data: change.payload ?? EMPTY,
     },
     operation: change.operation,
-    cause: commit.cause as Cause,
+    cause: commit.cause,
     runId: commit.runId,
     changedFields: [...change.changedFields],
   };
@@ -77,5 +86,5 @@ function toRejectReason(name: string): RejectReason {
 
 /** MarkerKind of a stored number. */
 export function toMarkerKind(kind: number): MarkerKind {
-  return kind in MarkerKind ? (kind as MarkerKind) : MarkerKind.UNSPECIFIED;
+  return kind in MarkerKind ? (kind) : MarkerKind.UNSPECIFIED;
 }

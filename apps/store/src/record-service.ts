@@ -35,26 +35,48 @@ export interface ReadParts {
 export class RecordServiceHandler {
   constructor(readonly parts: ReadParts) {}
 
-  async *streamRecords(request: StreamRecordsRequest, context: CallContext): AsyncGenerator<StreamRecordsResponse> {
+  async *streamRecords(
+    request: StreamRecordsRequest,
+    context: CallContext,
+  ): AsyncGenerator<StreamRecordsResponse> {
     const connection = await this.#connection(request, context);
     const { reader, cursorKey } = this.parts;
     yield* new RecordStream(reader, cursorKey, connection, request, context.signal).pages();
   }
 
-  async *watchChanges(request: WatchChangesRequest, context: CallContext): AsyncGenerator<WatchChangesResponse> {
+  async *watchChanges(
+    request: WatchChangesRequest,
+    context: CallContext,
+  ): AsyncGenerator<WatchChangesResponse> {
     const { feed, reader, connections, cursorKey } = this.parts;
-    const watch = new ChangeWatch(feed, reader, connections, cursorKey, tenantOf(context), request, context.signal);
+    const watch = new ChangeWatch(
+      feed,
+      reader,
+      connections,
+      cursorKey,
+      tenantOf(context),
+      request,
+      context.signal,
+    );
     yield* watch.responses();
   }
 
   async getRecord(request: GetRecordRequest, context: CallContext): Promise<GetRecordResponse> {
     const connection = await this.#connection(request, context);
     modelScope(connection, request.model);
-    const version = await this.parts.reader.get(connection._id, request.model, request.id, toPoint(request.at));
+    const version = await this.parts.reader.get(
+      connection._id,
+      request.model,
+      request.id,
+      toPoint(request.at),
+    );
     return { record: toRecordMessage(version, connection.name, request.id, (payload) => payload) };
   }
 
-  async listRecordVersions(request: ListRecordVersionsRequest, context: CallContext): Promise<ListRecordVersionsResponse> {
+  async listRecordVersions(
+    request: ListRecordVersionsRequest,
+    context: CallContext,
+  ): Promise<ListRecordVersionsResponse> {
     const connection = await this.#connection(request, context);
     const { model, id } = request;
     modelScope(connection, model);
@@ -66,14 +88,21 @@ export class RecordServiceHandler {
     return { versions, nextPageToken: more ? String(found[size - 1]?.v ?? '') : '' };
   }
 
-  async listQuarantine(request: ListQuarantineRequest, context: CallContext): Promise<ListQuarantineResponse> {
+  async listQuarantine(
+    request: ListQuarantineRequest,
+    context: CallContext,
+  ): Promise<ListQuarantineResponse> {
     const connection = await this.#connection(request, context);
     const size = pageSize(request.pageSize, 'page_size', 1_000, 100);
-    const after = request.pageToken === '' ? undefined : Buffer.from(request.pageToken, 'base64url').toString();
+    const after =
+      request.pageToken === '' ? undefined : Buffer.from(request.pageToken, 'base64url').toString();
     const found = await listQuarantine(this.parts.db, connection._id, size + 1, after);
     const page = found.slice(0, size);
     const token = found.length > size ? Buffer.from(page.at(-1)?._id ?? '').toString('base64url') : '';
-    return { records: page.map((document) => toQuarantineMessage(document, connection.name)), nextPageToken: token };
+    return {
+      records: page.map((document) => toQuarantineMessage(document, connection.name)),
+      nextPageToken: token,
+    };
   }
 
   async #connection(request: { connectionId: string }, context: CallContext): Promise<ConnectionDocument> {

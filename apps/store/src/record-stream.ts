@@ -1,10 +1,26 @@
-import type { Record as RecordMessage, StreamRecordsRequest, StreamRecordsResponse } from '@tidemark/contracts';
+import type {
+  Record as RecordMessage,
+  StreamRecordsRequest,
+  StreamRecordsResponse,
+} from '@tidemark/contracts';
 import { checkPosition, decodeCursor, encodeCursor } from '@tidemark/model';
 import type { KeyObject } from 'node:crypto';
-import { modelPrefix, type ClockDocument, type ConnectionDocument, type RecordDocument } from './mongo-collections.js';
+import {
+  modelPrefix,
+  type ClockDocument,
+  type ConnectionDocument,
+  type RecordDocument,
+} from './mongo-collections.js';
 import type { MongoRecordReader } from './mongo-record-reader.js';
 import { toRecordMessage } from './record-messages.js';
-import { checkStreamRequest, fieldCutter, invalidField, moment, pageSize, requestedModels } from './record-request.js';
+import {
+  checkStreamRequest,
+  fieldCutter,
+  invalidField,
+  moment,
+  pageSize,
+  requestedModels,
+} from './record-request.js';
 
 const PAGE_BYTES = 1024 * 1024;
 /** A full read goes on to what was committed while it ran, so often at most. */
@@ -40,14 +56,17 @@ export class RecordStream {
     let { after, clock } = await this.#start();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const next = yield* this.#read(pager, models, after, clock.seq);
-      if (next !== undefined) return yield this.#end(pager, pager.lastSequence, new Date(next.at.getTime() - 1));
+      if (next !== undefined) {
+        yield await this.#end(pager, pager.lastSequence, new Date(next.at.getTime() - 1));
+        return;
+      }
       after = clock.seq;
       if (request.start !== undefined) break;
       const now = await this.reader.clock(connection._id);
       if (now.seq === after) break;
       clock = now;
     }
-    yield this.#end(pager, after, clock.at);
+    yield await this.#end(pager, after, clock.at);
   }
 
   async #start(): Promise<Start> {
@@ -61,26 +80,44 @@ export class RecordStream {
     }
     const updatedAfter = start === undefined ? undefined : moment(start.value, 'updated_after');
     const clock = await this.reader.fence(uid);
-    return { after: updatedAfter === undefined ? 0 : await this.reader.sequenceAt(uid, updatedAfter, clock.seq), clock };
+    return {
+      after: updatedAfter === undefined ? 0 : await this.reader.sequenceAt(uid, updatedAfter, clock.seq),
+      clock,
+    };
   }
 
   /** Sends the pages of a range; returns the record at which the limit cut it off, if it did. */
-  async *#read(pager: Pager, models: string[], after: number, upTo: number): AsyncGenerator<StreamRecordsResponse, RecordDocument | undefined> {
+  async *#read(
+    pager: Pager,
+    models: string[],
+    after: number,
+    upTo: number,
+  ): AsyncGenerator<StreamRecordsResponse, RecordDocument | undefined> {
     if (models.length === 0) throw invalidField('models', 'the connection has no model in scope');
     const { connection, request, signal } = this;
-    const query = { uid: connection._id, models, after, upTo, excludeDeleted: request.excludeDeleted, signal };
+    const query = {
+      uid: connection._id,
+      models,
+      after,
+      upTo,
+      excludeDeleted: request.excludeDeleted,
+      signal,
+    };
     for await (const batch of this.reader.stream(query)) {
       for (const document of batch) {
         if (request.limit > 0n && this.#sent === request.limit) return document;
         pager.add(document);
         this.#sent++;
-        if (pager.full) yield { ...pager.take(), cursor: this.#cursor(pager.lastSequence), completeThrough: undefined };
+        if (pager.full)
+          yield { ...pager.take(), cursor: this.#cursor(pager.lastSequence), completeThrough: undefined };
       }
     }
     return undefined;
   }
 
-  #end(pager: Pager, sequence: number, completeThrough: Date): StreamRecordsResponse {
+  /** The last message. What was read of a connection that is being removed is not complete through anything. */
+  async #end(pager: Pager, sequence: number, completeThrough: Date): Promise<StreamRecordsResponse> {
+    await this.reader.requireConnection(this.connection._id);
     return { ...pager.take(), cursor: this.#cursor(sequence), completeThrough };
   }
 

@@ -41,26 +41,30 @@ export class SeenKeys {
   /** Adds packed ids. Throws LIMIT_EXCEEDED beyond 12 million. */
   addPacked(packed: Uint8Array): void {
     const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
-    for (let at = 0; at < packed.byteLength; at += SEEN_KEY_BYTES) this.#add(view.getUint32(at), view.getUint32(at + 4));
+    for (let at = 0; at < packed.byteLength; at += SEEN_KEY_BYTES)
+      this.#add(view.getUint32(at), view.getUint32(at + 4));
   }
 
-  /** Whether the snapshot held an id. */
+  /** Whether the snapshot held an id. The id's digest is kept for packing. */
   has(id: string): boolean {
-    const digest = this.#digest(id);
+    return this.#holds(this.#digest(id));
+  }
+
+  /** As `has`, for look-ups that no packing follows: keeps nothing, however many they are. */
+  held(id: string): boolean {
+    return this.#size > 0 && this.#holds(digestOf(this.runId, id));
+  }
+
+  #holds(digest: Buffer): boolean {
     const high = digest.readUInt32BE(0);
     const low = digest.readUInt32BE(4) || 1;
     const slot = this.#find(high, low);
     return this.#low[slot] !== 0;
   }
 
-  /** Forgets the digests kept for packing; for look-ups that no packing follows. */
-  clearDigests(): void {
-    this.#digests.clear();
-  }
-
   #digest(id: string): Buffer {
     let digest = this.#digests.get(id);
-    if (!digest) this.#digests.set(id, (digest = hash('sha256', `${this.runId}\0${id}`, 'buffer')));
+    if (!digest) this.#digests.set(id, (digest = digestOf(this.runId, id)));
     return digest;
   }
 
@@ -77,7 +81,8 @@ export class SeenKeys {
   #find(high: number, low: number): number {
     const mask = this.#low.length - 1;
     let slot = (high ^ low) & mask;
-    while (this.#low[slot] !== 0 && (this.#low[slot] !== low || this.#high[slot] !== high)) slot = (slot + 1) & mask;
+    while (this.#low[slot] !== 0 && (this.#low[slot] !== low || this.#high[slot] !== high))
+      slot = (slot + 1) & mask;
     return slot;
   }
 
@@ -93,4 +98,8 @@ export class SeenKeys {
       if (word !== 0) this.#add(high[slot] ?? 0, word);
     });
   }
+}
+
+function digestOf(runId: string, id: string): Buffer {
+  return hash('sha256', `${runId}\0${id}`, 'buffer');
 }

@@ -1,4 +1,15 @@
-import { DeleteDecision as Decision, RejectReason, rejectReasonToJSON, type Certificate, type CommitPageRequest, type FinishRunRequest, type Guard, type Lease as LeaseMessage, type Scope, type SyncCounters } from '@tidemark/contracts';
+import {
+  DeleteDecision as Decision,
+  RejectReason,
+  rejectReasonToJSON,
+  type Certificate,
+  type CommitPageRequest,
+  type FinishRunRequest,
+  type Guard,
+  type Lease as LeaseMessage,
+  type Scope,
+  type SyncCounters,
+} from '@tidemark/contracts';
 import type { RejectReasonName } from '@tidemark/model';
 import { DEFAULT_GUARD, type GuardLimits } from './certificate.js';
 import type { Observation, Rejection } from './commit-plan.js';
@@ -99,8 +110,11 @@ function toDecision(decision: Decision): DeleteDecision {
   }
 }
 
-/** A scope from its message. */
+/** A scope from its message. Throws REQUEST_INVALID. */
 export function toScope(scope: Scope | undefined): ScopeSpec {
+  // Keys are made of names with colons between them: one in a name would mix two models' records up.
+  if (scope?.models.some(({ model }) => model === '' || model.includes(':')))
+    throw invalidField('scope', 'a model has a name, without a colon');
   return { revision: Number(scope?.revision ?? 0n), models: scope?.models ?? [] };
 }
 

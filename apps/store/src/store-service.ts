@@ -41,7 +41,10 @@ export class StoreServiceHandler {
   }
 
   async removeConnection(request: RemoveConnectionRequest): Promise<RemoveConnectionResponse> {
-    const { done, removedRecords } = await this.parts.connections.remove(request.tenantId, request.connectionId);
+    const { done, removedRecords } = await this.parts.connections.remove(
+      request.tenantId,
+      request.connectionId,
+    );
     return { done, removedRecords: BigInt(removedRecords) };
   }
 
@@ -50,8 +53,9 @@ export class StoreServiceHandler {
     const lease = toLease(request.lease);
     const connection = await connections.get(lease.tenantId, lease.connectionId);
     modelScope(connection, lease.model);
-    const { run, replaced } = await runs.begin(connection, lease);
-    if (replaced !== undefined) await seenKeys.drop({ c: connection._id, run: replaced });
+    const run = await runs.begin(connection, lease);
+    for (const seenAs of run.replaced) await seenKeys.drop({ c: connection._id, seenAs });
+    if (run.replaced.length > 0) await runs.settle(run);
     const [clock, model] = await Promise.all([
       db.clocks.findOne({ _id: connection._id }),
       db.models.findOne({ _id: `${connection._id}:${lease.model}` }),
@@ -70,7 +74,12 @@ export class StoreServiceHandler {
   async commitPage(request: CommitPageRequest): Promise<CommitPageResponse> {
     const result = await this.parts.committer.commit(toLease(request.lease), toCommitPage(request));
     if ('missing' in result) {
-      return { missingPayloads: [...result.missing], counters: undefined, lastSequence: 0n, unchangedShare: 0 };
+      return {
+        missingPayloads: [...result.missing],
+        counters: undefined,
+        lastSequence: 0n,
+        unchangedShare: 0,
+      };
     }
     return {
       missingPayloads: [],

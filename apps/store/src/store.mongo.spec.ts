@@ -19,13 +19,21 @@ async function newWriter(models: Record<string, string[]> = FIELDS): Promise<Tes
 }
 
 const employee = (id: string, level = 1): TestRecord => [id, { id, name: `n-${id}`, level }];
-const many = (count: number, level = 1): TestRecord[] => Array.from({ length: count }, (_, i) => employee(`e${String(i).padStart(5, '0')}`, level));
+const many = (count: number, level = 1): TestRecord[] =>
+  Array.from({ length: count }, (_, i) => employee(`e${String(i).padStart(5, '0')}`, level));
 const brief = (records: { id: string; version: bigint; deletedAt?: Date | undefined }[]) =>
   records.map(({ id, version, deletedAt }) => `${id} v${version}${deletedAt ? ' deleted' : ''}`);
 
 async function dump(): Promise<unknown> {
   const { records, versions, commits, clocks } = harness.db;
-  return Promise.all([records, versions, commits, clocks].map((collection) => collection.find({} as never).sort({ _id: 1 }).toArray()));
+  return Promise.all(
+    [records, versions, commits, clocks].map((collection) =>
+      collection
+        .find({} as never)
+        .sort({ _id: 1 })
+        .toArray(),
+    ),
+  );
 }
 
 describe('commits', () => {
@@ -36,7 +44,11 @@ describe('commits', () => {
     const response = await run.page([employee('c')]);
     expect(response.counters).toMatchObject({ pages: 2n, read: 3n, created: 3n });
     const { records } = await writer.records();
-    expect(records.map(({ id, version, sequence }) => [id, version, sequence])).toEqual([['a', 1n, 1n], ['b', 1n, 2n], ['c', 1n, 3n]]);
+    expect(records.map(({ id, version, sequence }) => [id, version, sequence])).toEqual([
+      ['a', 1n, 1n],
+      ['b', 1n, 2n],
+      ['c', 1n, 3n],
+    ]);
     expect(records[0]?.changedAt).toEqual(records[1]?.changedAt);
     expect(Number(records[2]?.changedAt)).toBeGreaterThan(Number(records[1]?.changedAt));
   });
@@ -68,7 +80,9 @@ describe('commits', () => {
     await run.page([employee('a')]);
     const again = await harness.writing.commitPage(run.message([employee('a')], 0n));
     expect(again.counters).toMatchObject({ pages: 1n, read: 1n, created: 1n });
-    await expect(harness.writing.commitPage(run.message([employee('b')], 2n))).rejects.toMatchObject({ reason: 'PAGE_OUT_OF_ORDER' });
+    await expect(harness.writing.commitPage(run.message([employee('b')], 2n))).rejects.toMatchObject({
+      reason: 'PAGE_OUT_OF_ORDER',
+    });
   });
 
   it('resolve the same page sent twice at once to one commit', async () => {
@@ -89,28 +103,38 @@ describe('commits', () => {
     await expect(stalled.finish()).rejects.toMatchObject({ reason: 'LEASE_LOST' });
     await successor.page([employee('b')]);
     expect((await successor.finish()).counters).toMatchObject({ pages: 2n, created: 2n });
-    await expect(writer.begin('employees', 'run-1', SyncKind.FULL, 1n)).rejects.toMatchObject({ reason: 'LEASE_LOST' });
-    await expect(writer.begin('employees', 'run-0', SyncKind.FULL, 2n)).rejects.toMatchObject({ reason: 'LEASE_LOST' });
+    await expect(writer.begin('employees', 'run-1', SyncKind.FULL, 1n)).rejects.toMatchObject({
+      reason: 'LEASE_LOST',
+    });
+    await expect(writer.begin('employees', 'run-0', SyncKind.FULL, 2n)).rejects.toMatchObject({
+      reason: 'LEASE_LOST',
+    });
   });
 
   it('refuse a field outside the scope and store nothing of its page (P3)', async () => {
     const writer = await newWriter();
     const run = await writer.begin('employees', 'run-1');
     const page: TestRecord[] = [employee('a'), ['b', { id: 'b', ssn: 'canary-491' }]];
-    await expect(run.page(page)).rejects.toMatchObject({ reason: 'SCOPE_VIOLATED', message: expect.stringContaining('field ssn') });
+    await expect(run.page(page)).rejects.toMatchObject({
+      reason: 'SCOPE_VIOLATED',
+      message: expect.stringContaining('field ssn'),
+    });
     await expect(run.page(page)).rejects.not.toMatchObject({ message: expect.stringContaining('canary') });
     expect((await writer.records()).records).toEqual([]);
   });
 
   it('keep every digit and any key, and see no change in another spelling of a number', async () => {
     const writer = await newWriter({ odd: ['id', 'n', '$set', 'a\\.b', '__proto__', ''] });
-    const odd = '{"id":"x","n":[1.10,12345678901234567890,1e400],"$set":{"$where":1},"a.b":1,"__proto__":{"polluted":true},"":0}';
+    const odd =
+      '{"id":"x","n":[1.10,12345678901234567890,1e400],"$set":{"$where":1},"a.b":1,"__proto__":{"polluted":true},"":0}';
     await writer.full('odd', 'run-1', [['x', odd]]);
     const { records } = await writer.records();
     expect(Buffer.from(records[0]?.data ?? '').toString()).toBe(
       '{"":0,"$set":{"$where":1},"__proto__":{"polluted":true},"a.b":1,"id":"x","n":[1.10,12345678901234567890,1e400]}',
     );
-    const again = await writer.full('odd', 'run-2', [['x', odd.replace('1.10', '11e-1').replace('1e400', '10e399')]]);
+    const again = await writer.full('odd', 'run-2', [
+      ['x', odd.replace('1.10', '11e-1').replace('1e400', '10e399')],
+    ]);
     expect(again.counters).toMatchObject({ unchanged: 1n, updated: 0n });
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
@@ -124,11 +148,14 @@ describe('commits', () => {
     ]);
     await Promise.all(
       runs.map(async (run, r) => {
-        for (let page = 0; page < 10; page++) await run.page([employee(`r${r}-p${page}-a`), employee(`r${r}-p${page}-b`)]);
+        for (let page = 0; page < 10; page++)
+          await run.page([employee(`r${r}-p${page}-a`), employee(`r${r}-p${page}-b`)]);
       }),
     );
     const { records } = await writer.records();
-    expect(records.map(({ sequence }) => Number(sequence))).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    expect(records.map(({ sequence }) => Number(sequence))).toEqual(
+      Array.from({ length: 60 }, (_, i) => i + 1),
+    );
   });
 });
 
@@ -137,7 +164,11 @@ describe('snapshots', () => {
     const writer = await newWriter();
     await writer.full('employees', 'run-1', [employee('a'), employee('b'), employee('c')]);
     const end = await writer.full('employees', 'run-2', [employee('a'), employee('c', 2)]);
-    expect(end).toMatchObject({ held: false, certificate: { certified: true, uniqueIds: true, observedCount: 2n }, counters: { deleted: 1n, updated: 1n } });
+    expect(end).toMatchObject({
+      held: false,
+      certificate: { certified: true, uniqueIds: true, observedCount: 2n },
+      counters: { deleted: 1n, updated: 1n },
+    });
     const { records } = await writer.records();
     expect(brief(records)).toEqual(['a v1', 'c v2', 'b v2 deleted']);
     expect(records[2]?.data).toHaveLength(0);
@@ -155,17 +186,34 @@ describe('snapshots', () => {
     await writer.full('employees', 'run-1', [employee('a'), employee('b'), employee('c')]);
     const run = await writer.begin('employees', 'run-2');
     await run.page([employee('a')]);
-    expect(await run.finish(end)).toMatchObject({ certificate: { certified: false }, counters: { deleted: 0n } });
+    expect(await run.finish(end)).toMatchObject({
+      certificate: { certified: false },
+      counters: { deleted: 0n },
+    });
     expect(brief((await writer.records()).records)).toEqual(['a v1', 'b v1', 'c v1']);
   });
 
   it('quarantine an id that comes twice with other content, in a page or across pages, and delete nothing', async () => {
     const writer = await newWriter();
     await writer.full('employees', 'run-1', [employee('a'), employee('b'), employee('z')]);
-    const end = await writer.full('employees', 'run-2', [employee('a'), employee('b'), employee('b', 2)], [employee('a', 3), employee('b')]);
-    expect(end).toMatchObject({ certificate: { certified: false, uniqueIds: false }, counters: { quarantined: 2n, deleted: 0n, unchanged: 3n } });
-    const { records } = await harness.reading.listQuarantine({ connectionId: writer.connectionId }, { metadata: forTenant('acme') });
-    expect(records.map(({ id, reason }) => [id, reason])).toEqual([['a', 3], ['b', 3]]);
+    const end = await writer.full(
+      'employees',
+      'run-2',
+      [employee('a'), employee('b'), employee('b', 2)],
+      [employee('a', 3), employee('b')],
+    );
+    expect(end).toMatchObject({
+      certificate: { certified: false, uniqueIds: false },
+      counters: { quarantined: 2n, deleted: 0n, unchanged: 3n },
+    });
+    const { records } = await harness.reading.listQuarantine(
+      { connectionId: writer.connectionId },
+      { metadata: forTenant('acme') },
+    );
+    expect(records.map(({ id, reason }) => [id, reason])).toEqual([
+      ['a', 3],
+      ['b', 3],
+    ]);
     expect(brief((await writer.records()).records)).toEqual(['a v1', 'b v1', 'z v1']);
   });
 
@@ -173,12 +221,24 @@ describe('snapshots', () => {
     const writer = await newWriter();
     await writer.full('employees', 'run-1', [employee('a'), employee('b'), employee('c')]);
     const known = await writer.begin('employees', 'run-2');
-    await harness.writing.commitPage({ ...known.message([employee('a')]), rejected: [{ id: 'b', position: 'f:2', reason: 4, message: 'no number' }] });
-    expect(await known.finish()).toMatchObject({ certificate: { certified: true }, counters: { deleted: 1n, quarantined: 1n } });
+    await harness.writing.commitPage({
+      ...known.message([employee('a')]),
+      rejected: [{ id: 'b', position: 'f:2', reason: 4, message: 'no number' }],
+    });
+    expect(await known.finish()).toMatchObject({
+      certificate: { certified: true },
+      counters: { deleted: 1n, quarantined: 1n },
+    });
     expect(brief((await writer.records()).records)).toEqual(['a v1', 'b v1', 'c v2 deleted']);
     const unknown = await writer.begin('employees', 'run-3');
-    await harness.writing.commitPage({ ...unknown.message([employee('a')]), rejected: [{ position: 'f:2', reason: 1, message: 'malformed' }] });
-    expect(await unknown.finish()).toMatchObject({ certificate: { certified: false }, counters: { deleted: 0n } });
+    await harness.writing.commitPage({
+      ...unknown.message([employee('a')]),
+      rejected: [{ position: 'f:2', reason: 1, message: 'malformed' }],
+    });
+    expect(await unknown.finish()).toMatchObject({
+      certificate: { certified: false },
+      counters: { deleted: 0n },
+    });
   });
 
   it('are held when they would delete too much, until a person approves or discards', async () => {
@@ -186,7 +246,11 @@ describe('snapshots', () => {
     await writer.full('employees', 'run-1', many(200));
     const run = await writer.begin('employees', 'run-2');
     await run.page([...many(120), employee('new')]);
-    expect(await run.finish()).toMatchObject({ held: true, heldDeletes: 80n, counters: { created: 1n, deleted: 0n } });
+    expect(await run.finish()).toMatchObject({
+      held: true,
+      heldDeletes: 80n,
+      counters: { created: 1n, deleted: 0n },
+    });
     expect(await run.finish()).toMatchObject({ held: true });
     const approved = await writer.begin('employees', 'run-2');
     expect(await approved.finish({ decision: 2 })).toMatchObject({ held: false, counters: { deleted: 80n } });
@@ -205,7 +269,10 @@ describe('snapshots', () => {
     await delta.page([employee('b', 5), ['c', null], employee('e')]);
     const stale = await full.page([employee('a'), employee('b', 1), employee('c', 1), employee('d')]);
     expect(stale.counters).toMatchObject({ unchanged: 2n, stale: 2n });
-    expect(await full.finish()).toMatchObject({ certificate: { certified: true }, counters: { deleted: 0n } });
+    expect(await full.finish()).toMatchObject({
+      certificate: { certified: true },
+      counters: { deleted: 0n },
+    });
     expect(brief((await writer.records()).records)).toEqual(['a v1', 'd v1', 'b v2', 'c v2 deleted', 'e v1']);
   });
 
@@ -216,15 +283,28 @@ describe('snapshots', () => {
     await run.page([employee('x')]);
     // Another process, with nothing in memory, goes on.
     const second = await startStoreOn(harness);
-    const resumed = await new TestWriter(second, writer.connectionId).begin('employees', 'run-2', SyncKind.FULL, 99n);
+    const resumed = await new TestWriter(second, writer.connectionId).begin(
+      'employees',
+      'run-2',
+      SyncKind.FULL,
+      99n,
+    );
     await resumed.page(many(990));
-    expect(await resumed.finish()).toMatchObject({ held: false, counters: { pages: 2n, unchanged: 991n, deleted: 11n } });
+    expect(await resumed.finish()).toMatchObject({
+      held: false,
+      counters: { pages: 2n, unchanged: 991n, deleted: 11n },
+    });
   });
 
   it('fail past a share of quarantined records', async () => {
     const writer = await newWriter();
     const run = await writer.begin('employees', 'run-1');
-    const rejected = Array.from({ length: 20 }, (_, i) => ({ id: `bad${i}`, position: `f:${i}`, reason: 1, message: 'malformed' }));
+    const rejected = Array.from({ length: 20 }, (_, i) => ({
+      id: `bad${i}`,
+      position: `f:${i}`,
+      reason: 1,
+      message: 'malformed',
+    }));
     await harness.writing.commitPage({ ...run.message(many(30)), rejected });
     await expect(run.finish()).rejects.toMatchObject({ reason: 'QUARANTINE_LIMIT_EXCEEDED' });
   });
@@ -236,7 +316,11 @@ async function startStoreOn(first: StoreHarness): Promise<StoreHarness> {
   const fresh = await createStore(first.db, createLogger({ service: 'store', level: 'error' }));
   const { startServer, createClient } = await import('@tidemark/rpc');
   const { StoreServiceDefinition } = await import('@tidemark/contracts');
-  const server = await startServer({ address: '127.0.0.1:0', services: fresh.services, logger: createLogger({ service: 'store', level: 'error' }) });
+  const server = await startServer({
+    address: '127.0.0.1:0',
+    services: fresh.services,
+    logger: createLogger({ service: 'store', level: 'error' }),
+  });
   const writing = createClient(StoreServiceDefinition, server.address, { credential: undefined });
   const stopBoth = first.stop;
   first.stop = async () => {
@@ -253,10 +337,21 @@ describe('reads', () => {
     await writer.full('employees', 'run-1', many(100));
     const first = await writer.records();
     const T = first.last.completeThrough;
-    expect((await writer.records({ start: { $case: 'updatedAfter', value: T as Date } })).records).toEqual([]);
-    await writer.full('employees', 'run-2', [...many(100).slice(0, 97), employee('e00003', 9)].filter(([id], i) => id !== 'e00003' || i === 97));
+    expect((await writer.records({ start: { $case: 'updatedAfter', value: T as Date } })).records).toEqual(
+      [],
+    );
+    await writer.full(
+      'employees',
+      'run-2',
+      [...many(100).slice(0, 97), employee('e00003', 9)].filter(([id], i) => id !== 'e00003' || i === 97),
+    );
     const after = await writer.records({ start: { $case: 'updatedAfter', value: T as Date } });
-    expect(brief(after.records)).toEqual(['e00003 v2', 'e00097 v2 deleted', 'e00098 v2 deleted', 'e00099 v2 deleted']);
+    expect(brief(after.records)).toEqual([
+      'e00003 v2',
+      'e00097 v2 deleted',
+      'e00098 v2 deleted',
+      'e00099 v2 deleted',
+    ]);
     const byCursor = await writer.records({ start: { $case: 'cursor', value: first.last.cursor } });
     expect(byCursor.records).toEqual(after.records);
   });
@@ -274,8 +369,14 @@ describe('reads', () => {
     }
     expect(ids).toEqual(many(20).map(([id]) => id));
     const cut = await writer.records({ limit: 15n });
-    const rest = await writer.records({ start: { $case: 'updatedAfter', value: cut.last.completeThrough as Date } });
-    expect(rest.records.map(({ id }) => id)).toEqual(many(20).map(([id]) => id).slice(10));
+    const rest = await writer.records({
+      start: { $case: 'updatedAfter', value: cut.last.completeThrough as Date },
+    });
+    expect(rest.records.map(({ id }) => id)).toEqual(
+      many(20)
+        .map(([id]) => id)
+        .slice(10),
+    );
   });
 
   it('refuse foreign, forged and future cursors, and one from before the connection was made anew', async () => {
@@ -285,7 +386,9 @@ describe('reads', () => {
     const other = await newWriter();
     const read = (by: TestWriter, value: string) => by.records({ start: { $case: 'cursor', value } });
     await expect(read(other, cursor)).rejects.toMatchObject({ reason: 'CURSOR_INVALID' });
-    await expect(read(writer, `${cursor.slice(0, -2)}AA`)).rejects.toMatchObject({ reason: 'CURSOR_INVALID' });
+    await expect(read(writer, `${cursor.slice(0, -2)}AA`)).rejects.toMatchObject({
+      reason: 'CURSOR_INVALID',
+    });
     await expect(read(writer, 'x'.repeat(5000))).rejects.toMatchObject({ reason: 'CURSOR_INVALID' });
     await expect(read(writer, '')).rejects.toMatchObject({ reason: 'CURSOR_INVALID' });
     await removeAll(writer);
@@ -298,9 +401,14 @@ describe('reads', () => {
     await writer.full('employees', 'run-1', [['a', { id: 'a', level: 1, work: { city: 'Bonn' } }]]);
     const { records } = await writer.records({ fields: ['work.city'] });
     expect(Buffer.from(records[0]?.data ?? '').toString()).toBe('{"work":{"city":"Bonn"}}');
-    await expect(writer.records({ fields: ['ssn'] })).rejects.toMatchObject({ reason: 'FIELD_UNKNOWN', violations: [{ field: 'fields' }] });
+    await expect(writer.records({ fields: ['ssn'] })).rejects.toMatchObject({
+      reason: 'FIELD_UNKNOWN',
+      violations: [{ field: 'fields' }],
+    });
     await expect(writer.records({ models: ['jobs'] })).rejects.toMatchObject({ reason: 'MODEL_NOT_FOUND' });
-    await expect(writer.records({ filter: { level: '1' } })).rejects.toMatchObject({ reason: 'FILTER_UNSUPPORTED' });
+    await expect(writer.records({ filter: { level: '1' } })).rejects.toMatchObject({
+      reason: 'FILTER_UNSUPPORTED',
+    });
   });
 
   it("look the same for another tenant's connection as for none", async () => {
@@ -318,31 +426,53 @@ describe('reads', () => {
     const metadata = forTenant('acme');
     const { connectionId } = writer;
     const at = { connectionId, model: 'employees', id: 'a' };
-    for (const level of [1, 2, 3]) await writer.full('employees', `run-${level}`, [['a', { id: 'a', level }]]);
+    for (const level of [1, 2, 3])
+      await writer.full('employees', `run-${level}`, [['a', { id: 'a', level }]]);
     await writer.full('employees', 'run-4', []);
     const { versions } = await harness.reading.listRecordVersions(at, { metadata });
-    expect(versions.map(({ record, operation, changedFields, runId }) => [record?.version, operation, changedFields, runId])).toEqual([
+    expect(
+      versions.map(({ record, operation, changedFields, runId }) => [
+        record?.version,
+        operation,
+        changedFields,
+        runId,
+      ]),
+    ).toEqual([
       [4n, 3, [], 'run-4'],
       [3n, 2, ['level'], 'run-3'],
       [2n, 2, ['level'], 'run-2'],
       [1n, 1, [], 'run-1'],
     ]);
     expect(versions[1]?.supersededAt).toEqual(versions[0]?.record?.changedAt);
-    const second = await harness.reading.getRecord({ ...at, at: { $case: 'version', value: 2n } }, { metadata });
+    const second = await harness.reading.getRecord(
+      { ...at, at: { $case: 'version', value: 2n } },
+      { metadata },
+    );
     expect(Buffer.from(second.record?.data ?? '').toString()).toBe('{"id":"a","level":2}');
     const asOf = versions[1]?.record?.changedAt as Date;
-    expect((await harness.reading.getRecord({ ...at, at: { $case: 'asOf', value: asOf } }, { metadata })).record?.version).toBe(3n);
+    expect(
+      (await harness.reading.getRecord({ ...at, at: { $case: 'asOf', value: asOf } }, { metadata })).record
+        ?.version,
+    ).toBe(3n);
     const before = new Date(Number(versions[3]?.record?.changedAt) - 1);
-    await expect(harness.reading.getRecord({ ...at, at: { $case: 'asOf', value: before } }, { metadata })).rejects.toMatchObject({ reason: 'RECORD_NOT_FOUND' });
+    await expect(
+      harness.reading.getRecord({ ...at, at: { $case: 'asOf', value: before } }, { metadata }),
+    ).rejects.toMatchObject({ reason: 'RECORD_NOT_FOUND' });
     const paged = await harness.reading.listRecordVersions({ ...at, pageSize: 3 }, { metadata });
-    const rest = await harness.reading.listRecordVersions({ ...at, pageSize: 3, pageToken: paged.nextPageToken }, { metadata });
+    const rest = await harness.reading.listRecordVersions(
+      { ...at, pageSize: 3, pageToken: paged.nextPageToken },
+      { metadata },
+    );
     expect([...paged.versions, ...rest.versions]).toEqual(versions);
   });
 });
 
 async function removeAll(writer: TestWriter): Promise<void> {
   for (;;) {
-    const { done } = await harness.writing.removeConnection({ tenantId: writer.tenantId, connectionId: writer.connectionId });
+    const { done } = await harness.writing.removeConnection({
+      tenantId: writer.tenantId,
+      connectionId: writer.connectionId,
+    });
     if (done) return;
   }
 }
@@ -352,7 +482,10 @@ function follow(request: Parameters<StoreHarness['reading']['watchChanges']>[0])
   const abort = new AbortController();
   const responses: WatchChangesResponse[] = [];
   const ended = (async () => {
-    const stream = harness.reading.watchChanges(request, { metadata: forTenant('acme'), signal: abort.signal });
+    const stream = harness.reading.watchChanges(request, {
+      metadata: forTenant('acme'),
+      signal: abort.signal,
+    });
     for await (const response of stream) responses.push(response);
   })().catch((error: unknown) => error);
   const changes = () => responses.flatMap((response) => response.changes);
@@ -380,8 +513,15 @@ describe('watches', () => {
     await writer.full('employees', 'run-2', many(1_000, 2), [employee('x')]);
     await watch.until(() => watch.changes().length >= 2_003);
     await watch.stop();
-    expect(watch.changes().map(({ record }) => Number(record?.sequence))).toEqual(Array.from({ length: 2_003 }, (_, i) => i + 1));
-    expect(watch.changes().at(-1)).toMatchObject({ operation: 3, cause: 1, runId: 'run-2', record: { id: 'y', version: 2n } });
+    expect(watch.changes().map(({ record }) => Number(record?.sequence))).toEqual(
+      Array.from({ length: 2_003 }, (_, i) => i + 1),
+    );
+    expect(watch.changes().at(-1)).toMatchObject({
+      operation: 3,
+      cause: 1,
+      runId: 'run-2',
+      record: { id: 'y', version: 2n },
+    });
     expect(watch.changes()[1_500]).toMatchObject({ operation: 2, changedFields: ['level'] });
     const middle = watch.responses.find(({ changes }) => changes.length > 0) as WatchChangesResponse;
     const resumed = follow({ connectionIds, cursors: [middle.cursor] });
@@ -395,11 +535,17 @@ describe('watches', () => {
     await writer.full('employees', 'run-0', [employee('before')]);
     const watch = follow({ connectionIds: [writer.connectionId] });
     await watch.until(() => watch.responses.length > 0);
-    expect(watch.responses[0]).toMatchObject({ changes: [], completeThrough: expect.any(Date), cursor: expect.stringMatching(/./) });
+    expect(watch.responses[0]).toMatchObject({
+      changes: [],
+      completeThrough: expect.any(Date),
+      cursor: expect.stringMatching(/./),
+    });
     await writer.full('employees', 'run-1', [employee('before'), employee('after')]);
     await watch.until(() => watch.responses.some(({ marker }) => marker?.runId === 'run-1'));
     expect(watch.changes().map(({ record }) => record?.id)).toEqual(['after']);
-    expect(watch.responses.filter(({ marker }) => marker?.runId === 'run-1').map(({ marker }) => marker?.kind)).toEqual([2]);
+    expect(
+      watch.responses.filter(({ marker }) => marker?.runId === 'run-1').map(({ marker }) => marker?.kind),
+    ).toEqual([2]);
     await watch.stop();
   });
 
@@ -411,13 +557,17 @@ describe('watches', () => {
     await writer.full('jobs', 'run-2', [employee('b')]);
     await watch.until(() => watch.changes().length > 0);
     await watch.stop();
-    expect(watch.changes().map(({ record }) => [record?.connectionId, record?.model, record?.id])).toEqual([[writer.connectionId, 'jobs', 'b']]);
+    expect(watch.changes().map(({ record }) => [record?.connectionId, record?.model, record?.id])).toEqual([
+      [writer.connectionId, 'jobs', 'b'],
+    ]);
   });
 
   it('end with a typed error for a foreign cursor and when the connection is removed', async () => {
     const [writer, other] = [await newWriter(), await newWriter()];
     const { cursor } = (await writer.records()).last;
-    await expect(follow({ connectionIds: [other.connectionId], cursors: [cursor] }).ended).resolves.toMatchObject({ reason: 'CURSOR_INVALID' });
+    await expect(
+      follow({ connectionIds: [other.connectionId], cursors: [cursor] }).ended,
+    ).resolves.toMatchObject({ reason: 'CURSOR_INVALID' });
     const watch = follow({ connectionIds: [writer.connectionId] });
     await watch.until(() => watch.responses.length > 0);
     await removeAll(writer);
@@ -429,7 +579,9 @@ describe('connections', () => {
   it('widen their scope but never narrow it', async () => {
     const writer = await newWriter();
     await writer.open({ employees: [...FIELDS.employees, 'phone'] }, 2n);
-    await expect(writer.open({ employees: ['id'] }, 3n)).rejects.toMatchObject({ reason: 'SCOPE_NARROWING_UNSUPPORTED' });
+    await expect(writer.open({ employees: ['id'] }, 3n)).rejects.toMatchObject({
+      reason: 'SCOPE_NARROWING_UNSUPPORTED',
+    });
     await writer.full('employees', 'run-1', [['a', { id: 'a', phone: '1' }]]);
   });
 
@@ -437,7 +589,11 @@ describe('connections', () => {
     const writer = await newWriter();
     await writer.full('employees', 'run-1', many(600));
     await writer.full('employees', 'run-2', many(600, 2));
-    const { generation: uid } = await harness.writing.openConnection({ tenantId: 'acme', connectionId: writer.connectionId, scope: { revision: 1n, models: [] } });
+    const { generation: uid } = await harness.writing.openConnection({
+      tenantId: 'acme',
+      connectionId: writer.connectionId,
+      scope: { revision: 1n, models: [] },
+    });
     const run = await writer.begin('employees', 'run-3');
     await removeAll(writer);
     await expect(run.page([employee('late')])).rejects.toMatchObject({ reason: 'CONNECTION_NOT_FOUND' });

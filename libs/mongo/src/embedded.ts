@@ -7,8 +7,7 @@ import { choosePort, refuseUsedDirectory } from './embedded-checks.js';
 import { becomePrimary, REPLICA_SET } from './replica-set.js';
 
 const LOOPBACK = '127.0.0.1';
-/** mongod refuses a smaller cache. */
-const SMALLEST_CACHE_MB = 256;
+const DEFAULT_CACHE_MB = 64;
 const OPLOG_MB = 1024;
 const LAUNCH_TIMEOUT_MS = 60_000;
 const PORT_ATTEMPTS = 3;
@@ -23,7 +22,7 @@ export interface EmbeddedMongoOptions {
   readonly dataDir: string;
   /** 0, the default, takes a free port. */
   readonly port?: number;
-  /** WiredTiger's cache in MB; 256, the smallest, by default. */
+  /** WiredTiger's cache in MB; 64 by default. */
   readonly cacheSizeMB?: number;
   /** Server parameters, as `--setParameter` takes them. */
   readonly parameters?: Readonly<Record<string, string>>;
@@ -134,11 +133,25 @@ function launchOn(
   });
 }
 
-function mongodArguments({ cacheSizeMB = 0, parameters = {}, uncompressed }: EmbeddedMongoOptions): string[] {
-  const cacheGB = Math.max(SMALLEST_CACHE_MB, cacheSizeMB) / 1024;
-  const all = { diagnosticDataCollectionEnabled: 'false', ...parameters };
+function mongodArguments({
+  cacheSizeMB = DEFAULT_CACHE_MB,
+  parameters = {},
+  uncompressed,
+}: EmbeddedMongoOptions): string[] {
+  const all = {
+    diagnosticDataCollectionEnabled: 'false',
+    // A killed process leaves its transaction behind, and others wait for it; ours take far less than this.
+    transactionLifetimeLimitSeconds: '10',
+    ...parameters,
+  };
   return [
-    ...['--wiredTigerCacheSizeGB', String(cacheGB), '--oplogSize', String(OPLOG_MB)],
+    // mongod's own option takes no less than 256 MB.
+    ...[
+      '--wiredTigerEngineConfigString',
+      `cache_size=${String(cacheSizeMB)}M`,
+      '--oplogSize',
+      String(OPLOG_MB),
+    ],
     ...Object.entries(all).flatMap(([name, value]) => ['--setParameter', `${name}=${value}`]),
     ...(uncompressed ? UNCOMPRESSED : []),
     // A socket file in /tmp would outlive a kill.

@@ -48,7 +48,11 @@ export class BenchClient {
   /** A full sync, from the request to its end; the run and seconds. */
   async sync(): Promise<{ run: SyncRun; seconds: number }> {
     const started = performance.now();
-    const { runs } = await this.#syncs.runSync({ connectionId: CONNECTION, models: [MODEL], kind: SyncKind.FULL });
+    const { runs } = await this.#syncs.runSync({
+      connectionId: CONNECTION,
+      models: [MODEL],
+      kind: SyncKind.FULL,
+    });
     const runId = runs[0]?.id ?? '';
     let run: SyncRun | undefined;
     for await (const response of this.#syncs.watchSyncRun({ runId })) run = response.run;
@@ -59,7 +63,8 @@ export class BenchClient {
   /** Reads everything, or what changed after a moment. `parse` also makes objects of the payloads. */
   async read(updatedAfter: Date | undefined, parse: boolean): Promise<ReadResult> {
     const started = performance.now();
-    const start = updatedAfter === undefined ? undefined : ({ $case: 'updatedAfter', value: updatedAfter } as const);
+    const start =
+      updatedAfter === undefined ? undefined : ({ $case: 'updatedAfter', value: updatedAfter } as const);
     const request = { connectionId: CONNECTION, models: [MODEL], start, ...EVERYTHING };
     let records = 0;
     let firstPageMs: number | undefined;
@@ -67,10 +72,17 @@ export class BenchClient {
     for await (const page of this.#records.streamRecords(request)) {
       firstPageMs ??= performance.now() - started;
       records += page.records.length;
-      if (parse) for (const { data } of page.records) if (data.length > 0) JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString());
+      if (parse)
+        for (const { data } of page.records)
+          if (data.length > 0) JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString());
       completeThrough = page.completeThrough ?? completeThrough;
     }
-    return { records, seconds: (performance.now() - started) / 1_000, firstPageMs: firstPageMs ?? 0, completeThrough };
+    return {
+      records,
+      seconds: (performance.now() - started) / 1_000,
+      firstPageMs: firstPageMs ?? 0,
+      completeThrough,
+    };
   }
 
   close(): void {
@@ -81,7 +93,24 @@ export class BenchClient {
 const EVERYTHING = { excludeDeleted: false, fields: [], filter: {}, limit: 0n, pageSize: 0, asOf: undefined };
 
 const ALL_FIELDS = [
-  ...['id', 'employee_number', 'first_name', 'last_name', 'work_email', 'personal_email', 'job_title', 'department'],
-  ...['manager_id', 'employment_status', 'employment_type', 'start_date', 'termination_date', 'date_of_birth', 'ssn'],
+  ...[
+    'id',
+    'employee_number',
+    'first_name',
+    'last_name',
+    'work_email',
+    'personal_email',
+    'job_title',
+    'department',
+  ],
+  ...[
+    'manager_id',
+    'employment_status',
+    'employment_type',
+    'start_date',
+    'termination_date',
+    'date_of_birth',
+    'ssn',
+  ],
   ...['salary', 'currency', 'home_address', 'work_location', 'custom_fields', 'updated_at'],
 ];

@@ -2,7 +2,8 @@ import { parseArgs } from 'node:util';
 import { isTidemarkError } from '@tidemark/model';
 import { runScenario, type Figures } from './scenario.js';
 
-const USAGE = 'usage: npm run bench -- [--records N] [--json]   (N from 1,000 to 10,000,000; default 100,000)';
+const USAGE =
+  'usage: npm run bench -- [--records N] [--json]   (N from 1,000 to 10,000,000; default 100,000)';
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
@@ -17,7 +18,12 @@ async function main(): Promise<number> {
   }
   try {
     const say = (line: string) => console.error(line);
-    const figures = await runScenario({ records: options.records, env: process.env, say, signal: interrupted.signal });
+    const figures = await runScenario({
+      records: options.records,
+      env: process.env,
+      say,
+      signal: interrupted.signal,
+    });
     console.log(options.json ? JSON.stringify(figures) : table(figures));
     return 0;
   } catch (error) {
@@ -28,7 +34,9 @@ async function main(): Promise<number> {
 
 function readOptions(): { records: number; json: boolean } | undefined {
   try {
-    const { values } = parseArgs({ options: { records: { type: 'string', default: '100000' }, json: { type: 'boolean', default: false } } });
+    const { values } = parseArgs({
+      options: { records: { type: 'string', default: '100000' }, json: { type: 'boolean', default: false } },
+    });
     const records = Number(values.records);
     const fits = Number.isInteger(records) && records >= 1_000 && records <= 10_000_000;
     return fits ? { records, json: values.json } : undefined;
@@ -39,7 +47,8 @@ function readOptions(): { records: number; json: boolean } | undefined {
 
 function table(figures: Figures): string {
   const { ratios } = figures;
-  const line = (what: string, rate: number, note = '') => `${what.padEnd(34)}${rate.toLocaleString('en').padStart(10)} records/s  ${note}`;
+  const line = (what: string, rate: number, note = '') =>
+    `${what.padEnd(34)}${rate.toLocaleString('en').padStart(10)} records/s  ${note}`;
   const peaks = Object.entries(figures.peakMemoryMb).map(([name, mb]) => `${name} ${mb ?? '?'} MB`);
   return [
     `${figures.records.toLocaleString('en')} employees of about 0.8 KB, every service a process of its own`,
@@ -49,8 +58,16 @@ function table(figures: Figures): string {
     line('first sync', figures.firstSync, `${ratios.firstSync} x raw insert`),
     line('identical re-sync', figures.identicalSync, `${ratios.identicalSync} x raw insert`),
     line('re-sync, 2 % of it different', figures.changedSync, `${ratios.changedSync} x raw insert`),
-    line('read of those changes', figures.readChanges, `${figures.changedRecords} records in ${figures.readChangesMs} ms`),
-    line('full read through the gateway', figures.fullRead, `${ratios.fullRead} x raw scan; first page after ${figures.firstPageMs} ms`),
+    line(
+      'read of those changes',
+      figures.readChanges,
+      `${figures.changedRecords} records in ${figures.readChangesMs} ms`,
+    ),
+    line(
+      'full read through the gateway',
+      figures.fullRead,
+      `${ratios.fullRead} x raw scan; first page after ${figures.firstPageMs} ms`,
+    ),
     line('  the same, payloads parsed', figures.fullReadParsed, `${ratios.fullReadParsed} x raw scan`),
     '',
     `peak memory: ${peaks.join(', ')}`,

@@ -2,10 +2,10 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Stack } from '@tidemark/cli';
-import { connectMongo, startEmbeddedMongo } from '@tidemark/mongo';
+import { startEmbeddedMongo } from '@tidemark/mongo';
 import { BenchClient } from './client.js';
 import { peakMemoryMb } from './peak-memory.js';
-import { rawInsert, rawScan } from './raw-ceiling.js';
+import { measureRaw } from './raw-process.js';
 import { writeWorkload } from './workload.js';
 
 /** Everything that one run of the benchmark measured. Rates are records/s; ratios are against the raw figure of the same run. */
@@ -22,7 +22,9 @@ export interface Figures {
   readonly fullRead: number;
   readonly fullReadParsed: number;
   readonly firstPageMs: number;
-  readonly ratios: Readonly<Record<'firstSync' | 'identicalSync' | 'changedSync' | 'fullRead' | 'fullReadParsed', number>>;
+  readonly ratios: Readonly<
+    Record<'firstSync' | 'identicalSync' | 'changedSync' | 'fullRead' | 'fullReadParsed', number>
+  >;
   readonly peakMemoryMb: Readonly<Record<string, number | undefined>>;
 }
 
@@ -45,7 +47,11 @@ export async function runScenario(options: ScenarioOptions): Promise<Figures> {
   }
 }
 
-async function measure(folder: string, options: ScenarioOptions, closing: (() => Promise<void>)[]): Promise<Figures> {
+async function measure(
+  folder: string,
+  options: ScenarioOptions,
+  closing: (() => Promise<void>)[],
+): Promise<Figures> {
   const { records, env, say, signal } = options;
   const exports = join(folder, 'exports');
   const file = join(exports, 'employees.jsonl');
@@ -54,17 +60,21 @@ async function measure(folder: string, options: ScenarioOptions, closing: (() =>
   await writeWorkload(file, records, 1);
   const mongo = await startEmbeddedMongo({ dataDir: join(folder, 'mongo'), env, log: say });
   closing.push(() => mongo.stop());
-  const driver = await connectMongo(mongo.uri, { appName: 'tidemark-bench' });
-  closing.push(() => driver.close());
-  const stack = await Stack.start({ dataDir: join(folder, 'data'), port: 0, mongodbUri: mongo.uri, fileRoots: [exports], env, say, signal });
+  const stack = await Stack.start({
+    dataDir: join(folder, 'data'),
+    port: 0,
+    mongodbUri: mongo.uri,
+    fileRoots: [exports],
+    env,
+    say,
+    signal,
+  });
   closing.push(() => stack.stop());
   const client = new BenchClient(stack.target.address, stack.target.apiKey ?? '');
   closing.push(async () => client.close());
 
   say('raw ceiling');
-  await rawInsert(driver, file); // warms the database and this process up
-  const inserted = [await rawInsert(driver, file)];
-  const scanned = [await rawScan(driver)];
+  const raws = [await measureRaw(mongo.uri, file)];
   await client.connect(exports);
   say('first sync');
   const first = await client.sync();
@@ -79,13 +89,21 @@ async function measure(folder: string, options: ScenarioOptions, closing: (() =>
   const changed = await client.sync();
   const changes = await client.read(completeThrough, false);
   say('raw ceiling again');
-  inserted.push(await rawInsert(driver, file));
-  scanned.push(await rawScan(driver));
+  raws.push(await measureRaw(mongo.uri, file));
 
-  const processes = [...stack.processes, { name: 'mongod', pid: mongo.pid }, { name: 'reader', pid: process.pid }];
-  const peaks = await Promise.all(processes.map(async ({ name, pid }) => [name, await peakMemoryMb(pid)] as const));
+  const processes = [
+    ...stack.processes,
+    { name: 'mongod', pid: mongo.pid },
+    { name: 'reader', pid: process.pid },
+  ];
+  const peaks = await Promise.all(
+    processes.map(async ({ name, pid }) => [name, await peakMemoryMb(pid)] as const),
+  );
   const rate = (seconds: number) => Math.round(records / seconds);
-  const raw = { insert: median(inserted), scan: median(scanned) };
+  const raw = {
+    insert: median(raws.map(({ insert }) => insert)),
+    scan: median(raws.map(({ scan }) => scan)),
+  };
   const read = median(full.map(({ seconds }) => seconds));
   return {
     records,
@@ -114,7 +132,8 @@ async function measure(folder: string, options: ScenarioOptions, closing: (() =>
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  const [low, high] = sorted.length % 2 === 1 ? [sorted[middle], sorted[middle]] : [sorted[middle - 1], sorted[middle]];
+  const [low, high] =
+    sorted.length % 2 === 1 ? [sorted[middle], sorted[middle]] : [sorted[middle - 1], sorted[middle]];
   return ((low ?? 0) + (high ?? 0)) / 2;
 }
 

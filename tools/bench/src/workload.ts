@@ -12,7 +12,8 @@ const NAMES = [
 export type WorkloadVersion = 1 | 2;
 
 const key = (i: number): string => `emp-${String(i).padStart(8, '0')}`;
-const name = (i: number, salt: number): string => NAMES[(Math.imul(i + 1, 2_654_435_761) >>> (salt * 3)) & 15] ?? '';
+const name = (i: number, salt: number): string =>
+  NAMES[(Math.imul(i + 1, 2_654_435_761) >>> (salt * 3)) & 15] ?? '';
 
 /** Employee `i`, about 0.8 KB of JSON; the same in every run. */
 export function employee(i: number, version: WorkloadVersion): object {

@@ -9,7 +9,8 @@ export function errorText(error: TidemarkError, address: string | undefined): st
     .map(({ field, description }) => `  ${field}: ${description}`)
     // A message often tells them already.
     .filter((_, i) => !error.message.includes(error.violations[i]?.description ?? ''));
-  const hint = hintFor(error.reason, address);
+  // A message that already names a command needs no other.
+  const hint = error.message.includes('`tidemark ') ? [] : hintFor(error.reason, address);
   const retry =
     error.retryAfterMs === undefined
       ? []

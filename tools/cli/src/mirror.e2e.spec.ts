@@ -156,6 +156,29 @@ describe('the sample, mirrored from the command line', () => {
     SLOW,
   );
 
+  it(
+    'holds a sync that would delete too much, until a person approves',
+    async () => {
+      const live = async () => (await list('--no-deleted')).records.length;
+      const before = await live();
+      const lines = (await readFile(csv, 'utf8')).split('\n');
+      // The last row stays whole: a file that ends within one would be cut short, not shorter.
+      const cut = lines.findIndex((line) => line.startsWith('emp-03001,'));
+      await writeFile(csv, `${lines.slice(0, cut).join('\n')}\n`);
+      const args = ['sync', 'run', 'acme-hr', '--model', 'employees', '--full', '--wait', '--json'];
+      const held = await tidemark(cwd, ...args);
+      expect(held.code).toBe(6);
+      const { runs } = z.object({ runs: z.array(z.object({ id: z.string() })) }).parse(json(held.stdout));
+      expect(await live()).toBe(before);
+      const id = runs[0]?.id ?? '';
+      expect(await tidemark(cwd, 'sync', 'watch', id)).toMatchObject({ code: 6 });
+      expect(await tidemark(cwd, 'sync', 'approve', id)).toMatchObject({ code: 0 });
+      expect(await tidemark(cwd, 'sync', 'watch', id)).toMatchObject({ code: 0 });
+      expect(await live()).toBeLessThan(before - 1900);
+    },
+    SLOW,
+  );
+
   it('ends with the exit code of what happened', async () => {
     const cases: readonly [number, string[]][] = [
       [2, ['records', 'list', 'acme-hr']],

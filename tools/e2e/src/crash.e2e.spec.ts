@@ -20,7 +20,8 @@ async function writeSource(level: number): Promise<void> {
   const out = createWriteStream(join(world.exports, 'big.jsonl'));
   // Every version lacks another thousandth, and has another one changed.
   for (let i = 0; i < COUNT; i++) {
-    if (i % 1_000 !== level && !out.write(`${JSON.stringify(record(i, i % 3 === 0 ? level : 0))}\n`)) await once(out, 'drain');
+    if (i % 1_000 !== level && !out.write(`${JSON.stringify(record(i, i % 3 === 0 ? level : 0))}\n`))
+      await once(out, 'drain');
   }
   out.end();
   await once(out, 'close');
@@ -62,13 +63,21 @@ describe.each(['scheduler', 'store', 'connector-file', 'gateway'])('a sync whose
     await writeSource(level);
     if (level === 1) {
       const models = { big: { file: 'big.jsonl', primaryKey: ['id'] } };
-      await world.connect({ name: 'big', connector: 'file', config: { path: world.exports, models }, scope: { big: ['id', 'level', 'text', 'i'] }, schedule: { fullInterval: '0s' } });
+      await world.connect({
+        name: 'big',
+        connector: 'file',
+        config: { path: world.exports, models },
+        scope: { big: ['id', 'level', 'text', 'i'] },
+        schedule: { fullInterval: '0s' },
+      });
       const listed = expectDone(await world.run('sync', 'list', 'big')).objects;
       expect(JSON.stringify(listed)).toContain('"id"');
     }
     const started = expectDone(await world.run('sync', 'run', 'big', '--full'));
     const runId = String((started.stdout.match(/"id":\s*"([^"]+)"/) ?? [])[1]);
-    await until(async () => Number(((await runOf(runId))['counters'] as { read?: unknown } | undefined)?.read ?? 0) > 0);
+    await until(
+      async () => Number(((await runOf(runId))['counters'] as { read?: unknown } | undefined)?.read ?? 0) > 0,
+    );
     world.kill(service);
     await until(() => world.stack.broken.aborted);
     await world.down();

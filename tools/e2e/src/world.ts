@@ -56,7 +56,12 @@ export class World {
   /** Starts the database, if it is down, and every service. */
   async up(): Promise<void> {
     const log = (line: string) => this.lines.push(line);
-    this.#mongo ??= await startEmbeddedMongo({ dataDir: this.mongoDir, env: process.env, log, uncompressed: this.uncompressed });
+    this.#mongo ??= await startEmbeddedMongo({
+      dataDir: this.mongoDir,
+      env: process.env,
+      log,
+      uncompressed: this.uncompressed,
+    });
     this.#stack = await Stack.start({
       dataDir: this.dataDir,
       port: 0,
@@ -123,7 +128,14 @@ export class World {
 
   /** A full sync of everything, waited for. */
   async sync(connection: string, ...models: string[]): Promise<CommandResult> {
-    return this.run('sync', 'run', connection, '--full', '--wait', ...models.flatMap((model) => ['--model', model]));
+    return this.run(
+      'sync',
+      'run',
+      connection,
+      '--full',
+      '--wait',
+      ...models.flatMap((model) => ['--model', model]),
+    );
   }
 
   /** Starts a command that goes on, and gives its objects as they come. */
@@ -148,7 +160,10 @@ export class World {
   #spawn(args: readonly string[]): ChildProcess {
     const { address, apiKey } = this.stack.target;
     const env = { ...process.env, TIDEMARK_ADDRESS: address, TIDEMARK_API_KEY: apiKey };
-    return spawn(process.execPath, [join(ROOT, 'tools/cli/dist/main.js'), ...args, '--json'], { cwd: this.folder, env });
+    return spawn(process.execPath, [join(ROOT, 'tools/cli/dist/main.js'), ...args, '--json'], {
+      cwd: this.folder,
+      env,
+    });
   }
 }
 
@@ -164,5 +179,8 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
 }
 
 function parseLines(text: string): Record<string, unknown>[] {
-  return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>);
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
 }

@@ -1,9 +1,26 @@
-import { RecordServiceDefinition, StoreServiceDefinition, SyncKind, type CommitPageResponse, type FinishRunResponse, type Record as RecordMessage, type StreamRecordsRequest, type StreamRecordsResponse } from '@tidemark/contracts';
+import {
+  RecordServiceDefinition,
+  StoreServiceDefinition,
+  SyncKind,
+  type CommitPageResponse,
+  type FinishRunResponse,
+  type Record as RecordMessage,
+  type StreamRecordsRequest,
+  type StreamRecordsResponse,
+} from '@tidemark/contracts';
 import { canonicalJson, fingerprint, fingerprintKey, parseJson } from '@tidemark/model';
-import { createClient, forTenant, internalAuth, startServer, type RpcClient, type RpcServer } from '@tidemark/rpc';
+import {
+  createClient,
+  forTenant,
+  internalAuth,
+  startServer,
+  type RpcClient,
+  type RpcServer,
+} from '@tidemark/rpc';
 import { createLogger } from '@tidemark/runtime';
 import { testDatabase, type TestDatabase } from '../../../../jest/database.js';
 import { StoreDatabase } from '../mongo-collections.js';
+import { databaseErrors } from '../mongo-errors.js';
 import { createStore, type Store } from '../store.js';
 
 const TOKEN = 'test-token-of-at-least-32-characters';
@@ -15,16 +32,22 @@ export interface StoreHarness {
   readonly writing: RpcClient<typeof StoreServiceDefinition>;
   readonly reading: RpcClient<typeof RecordServiceDefinition>;
   readonly store: Store;
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
-export async function startStore(): Promise<StoreHarness> {
-  const database = await testDatabase();
+/** Starts a store on a database of its own, or as one more process on a given one. */
+export async function startStore(shared?: TestDatabase): Promise<StoreHarness> {
+  const database = shared ?? (await testDatabase());
   const logger = createLogger({ service: 'store', level: 'error' });
   const db = new StoreDatabase(database.client, database.db);
   const store = await createStore(db, logger);
   await store.feed.start();
-  const server: RpcServer = await startServer({ address: '127.0.0.1:0', services: store.services, logger, middleware: [internalAuth(TOKEN)] });
+  const server: RpcServer = await startServer({
+    address: '127.0.0.1:0',
+    services: store.services,
+    logger,
+    middleware: [internalAuth(TOKEN), databaseErrors],
+  });
   const options = { credential: { internalToken: TOKEN } };
   const writing = createClient(StoreServiceDefinition, server.address, options);
   const reading = createClient(RecordServiceDefinition, server.address, options);
@@ -39,7 +62,7 @@ export async function startStore(): Promise<StoreHarness> {
       reading.close();
       await server.stop();
       await store.feed.stop();
-      await database.drop();
+      if (shared === undefined) await database.drop();
     },
   };
 }
@@ -59,7 +82,11 @@ export class TestWriter {
 
   async open(models: Record<string, string[]>, revision = 1n): Promise<void> {
     const scope = { revision, models: Object.entries(models).map(([model, fields]) => ({ model, fields })) };
-    await this.harness.writing.openConnection({ tenantId: this.tenantId, connectionId: this.connectionId, scope });
+    await this.harness.writing.openConnection({
+      tenantId: this.tenantId,
+      connectionId: this.connectionId,
+      scope,
+    });
   }
 
   async begin(model: string, runId: string, kind = SyncKind.FULL, epoch = ++this.epoch): Promise<TestRun> {
@@ -75,10 +102,15 @@ export class TestWriter {
     return run.finish();
   }
 
-  async records(request: Partial<Omit<StreamRecordsRequest, 'connectionId'>> = {}): Promise<{ records: RecordMessage[]; last: StreamRecordsResponse }> {
+  async records(
+    request: Partial<Omit<StreamRecordsRequest, 'connectionId'>> = {},
+  ): Promise<{ records: RecordMessage[]; last: StreamRecordsResponse }> {
     const records: RecordMessage[] = [];
     let last: StreamRecordsResponse | undefined;
-    const stream = this.harness.reading.streamRecords({ connectionId: this.connectionId, ...request }, { metadata: forTenant(this.tenantId) });
+    const stream = this.harness.reading.streamRecords(
+      { connectionId: this.connectionId, ...request },
+      { metadata: forTenant(this.tenantId) },
+    );
     for await (const response of stream) {
       records.push(...response.records);
       last = response;
@@ -95,7 +127,14 @@ export class TestRun {
 
   constructor(
     readonly harness: StoreHarness,
-    readonly lease: { tenantId: string; connectionId: string; model: string; kind: SyncKind; runId: string; epoch: bigint },
+    readonly lease: {
+      tenantId: string;
+      connectionId: string;
+      model: string;
+      kind: SyncKind;
+      runId: string;
+      epoch: bigint;
+    },
     readonly key: Uint8Array,
     readonly observedSequence: bigint,
     pages: bigint,
@@ -107,11 +146,19 @@ export class TestRun {
     const key = fingerprintKey(this.key);
     const records = page.map(([id, content]) => {
       if (content === null) return { id, deleted: true };
-      const { text, identity } = canonicalJson(parseJson(typeof content === 'string' ? content : JSON.stringify(content)));
+      const { text, identity } = canonicalJson(
+        parseJson(typeof content === 'string' ? content : JSON.stringify(content)),
+      );
       const payload = this.sendPayloads ? Buffer.from(text) : new Uint8Array(0);
       return { id, payload, fingerprint: fingerprint(key, identity), deleted: false };
     });
-    return { lease: this.lease, pageNumber, observedSequence: this.observedSequence, records, checkpoint: Buffer.from(`checkpoint ${pageNumber}`) };
+    return {
+      lease: this.lease,
+      pageNumber,
+      observedSequence: this.observedSequence,
+      records,
+      checkpoint: Buffer.from(`checkpoint ${pageNumber}`),
+    };
   }
 
   async page(page: readonly TestRecord[]): Promise<CommitPageResponse> {
@@ -120,10 +167,16 @@ export class TestRun {
     return response;
   }
 
-  async finish(options: { failures?: string[]; expectedRecords?: bigint; decision?: number; endEvidence?: string } = {}): Promise<FinishRunResponse> {
+  async finish(
+    options: { failures?: string[]; expectedRecords?: bigint; decision?: number; endEvidence?: string } = {},
+  ): Promise<FinishRunResponse> {
     const { failures = [], expectedRecords, decision = 1, endEvidence = 'end of test' } = options;
     for (;;) {
-      const response = await this.harness.writing.finishRun({ lease: this.lease, end: { endEvidence, failures, expectedRecords }, decision });
+      const response = await this.harness.writing.finishRun({
+        lease: this.lease,
+        end: { endEvidence, failures, expectedRecords },
+        decision,
+      });
       if (response.done) return response;
     }
   }

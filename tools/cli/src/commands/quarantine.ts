@@ -16,7 +16,7 @@ export const quarantine: Register = (program, cli) => {
     .command('list')
     .argument('<connection>', 'the connection')
     .option('--limit <n>', 'list so many at most', wholeNumber(1, 100_000), 100)
-    .description('list them with the reasons, newest first')
+    .description('list them with the reasons')
     .action(async (connectionId: string, { limit }: { limit: number }) => {
       const { records } = await cli.connect();
       const found: QuarantinedRecord[] = [];

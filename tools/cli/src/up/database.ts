@@ -2,7 +2,7 @@ import { connectMongo, startEmbeddedMongo } from '@tidemark/mongo';
 import type { Environment } from '@tidemark/runtime';
 import { hostsOf } from './mongo-address.js';
 
-const SELECTION_TIMEOUT_MS = 10_000;
+const SELECTION_TIMEOUT_MS = 5_000;
 
 /** A MongoDB that answers. */
 export interface Database {

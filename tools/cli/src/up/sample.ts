@@ -18,6 +18,7 @@ export const SAMPLE_FOLDER = join(REPOSITORY, 'examples', 'acme-hr');
 export const SAMPLE_CONNECTION = 'acme-hr';
 
 const SHOWN_MODEL = 'employees';
+const SHOWN_FIELDS = ['first_name', 'last_name', 'job_title', 'city', 'status'];
 
 /** What mirroring the sample came to. */
 export interface SampleResult {
@@ -74,7 +75,13 @@ async function ensureConnection(
 
 async function someRecords({ records }: Gateway, signal: AbortSignal): Promise<StoredRecord[]> {
   const found: StoredRecord[] = [];
-  const request = { connectionId: SAMPLE_CONNECTION, models: [SHOWN_MODEL], excludeDeleted: true, limit: 3n };
+  const request = {
+    connectionId: SAMPLE_CONNECTION,
+    models: [SHOWN_MODEL],
+    fields: SHOWN_FIELDS,
+    excludeDeleted: true,
+    limit: 3n,
+  };
   for await (const page of records.streamRecords(request, { signal })) {
     found.push(...page.records);
   }

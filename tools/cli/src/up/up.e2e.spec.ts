@@ -1,11 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { z } from 'zod';
 import { isAlive, startUp, tidemark, until, type Up } from '../testing/tidemark.js';
+import { SAMPLE_FOLDER } from './sample.js';
 
 const SLOW = 120_000;
+const CONNECTION_FILE = join(SAMPLE_FOLDER, 'connection.yaml');
 
 let cwd: string;
 let up: Up | undefined;
@@ -84,6 +89,26 @@ describe('tidemark up', () => {
       up = await startUp(cwd);
       expect(await readFile(join(cwd, '.tidemark', 'secrets.json'), 'utf8')).toBe(secrets);
       expect(await tidemark(cwd, 'status')).toMatchObject({ code: 0 });
+    },
+    SLOW,
+  );
+
+  it(
+    'finishes, after a restart, the syncs that a killed scheduler left in the middle',
+    async () => {
+      up = await startUp(cwd, '--root', SAMPLE_FOLDER);
+      await promisify(execFile)(process.execPath, [join(SAMPLE_FOLDER, 'generate.mjs')]);
+      const created = await tidemark(cwd, 'connections', 'create', '-f', CONNECTION_FILE, '--json');
+      const { runIds } = z.object({ runIds: z.array(z.string()) }).parse(JSON.parse(created.stdout));
+      process.kill(pidOf(up, 'scheduler'), 'SIGKILL');
+      expect(await up.ended).toBe(1);
+      await nothingLeft(up);
+      up = await startUp(cwd, '--root', SAMPLE_FOLDER);
+      for (const run of runIds) {
+        expect(await tidemark(cwd, 'sync', 'watch', run)).toMatchObject({ code: 0 });
+      }
+      const absences = await tidemark(cwd, 'records', 'list', 'acme-hr', 'absences', '--json');
+      expect(absences.stdout.trimEnd().split('\n')).toHaveLength(20_001);
     },
     SLOW,
   );

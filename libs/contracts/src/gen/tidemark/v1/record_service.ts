@@ -244,7 +244,7 @@ export interface ListQuarantineRequest {
 
 /** A page of quarantined records. */
 export interface ListQuarantineResponse {
-  /** Newest first. */
+  /** In order of model, then of id or position. */
   records: QuarantinedRecord[];
   /** Goes on after this page; empty at the end. */
   nextPageToken: string;

@@ -1,0 +1,171 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { SyncRunState } from '@tidemark/model';
+import { ConnectionStates } from './connection-states.js';
+import type { ControlDatabase } from './mongo-collections.js';
+import { MongoConnections } from './mongo-connections.js';
+import { MongoRuns } from './mongo-runs.js';
+import { RunActions } from './run-actions.js';
+import { RunRequests } from './run-requests.js';
+import { aConnection, aModel } from './testing/a-connection.js';
+import { testControlDatabase } from './testing/control-database.js';
+
+let database: Awaited<ReturnType<typeof testControlDatabase>>;
+let db: ControlDatabase;
+let connections: MongoConnections;
+let runs: MongoRuns;
+let actions: RunActions;
+let requests: RunRequests;
+let states: ConnectionStates;
+let wakes = 0;
+
+const hr = { tenantId: 'acme', id: 'hr' };
+const names = ['absences', 'employees', 'departments'];
+const connection = aConnection({
+  scope: { revision: 1, models: names.map((model) => ({ model, fields: ['id'] })) },
+  catalogue: [
+    aModel('absences', { dependsOn: ['employees'] }),
+    aModel('employees', { dependsOn: ['departments'] }),
+    aModel('departments'),
+  ],
+});
+
+beforeAll(async () => {
+  database = await testControlDatabase();
+  db = database.db;
+  connections = new MongoConnections(db);
+  runs = new MongoRuns(db);
+  const wake = () => void wakes++;
+  actions = new RunActions(runs, wake);
+  requests = new RunRequests(runs, connections, wake);
+  states = new ConnectionStates(connections, actions);
+});
+afterAll(() => database.drop());
+beforeEach(async () => {
+  wakes = 0;
+  await db.runs.deleteMany({});
+  await db.connections.deleteMany({});
+  await connections.insert(connection);
+});
+
+const startAll = () =>
+  requests.start(
+    connection,
+    names.map((model) => ({ model, kind: 'FULL' as const })),
+    'MANUAL',
+  );
+const stateOf = async (id: string) => (await actions.find('acme', id)).state;
+const due = (model: string) => requests.due({ connection: hr, model, kind: 'FULL' });
+
+describe('requests for runs', () => {
+  test('of models that depend on each other go in their order, and wait for each other', async () => {
+    const started = await startAll();
+    expect(started.map(({ model }) => model)).toEqual(['departments', 'employees', 'absences']);
+    expect(started.map(({ after }) => after)).toEqual([[], [started[0]?.id], [started[1]?.id]]);
+    expect((await runs.due(new Date(Date.now() + 1_000), 5)).map(({ id }) => id)).toEqual(
+      started.map(({ id }) => id),
+    );
+    expect(wakes).toBe(1);
+  });
+
+  test('by a wake-up do nothing while the connection is paused', async () => {
+    await states.pause(hr);
+    expect(await due('employees')).toBe(true);
+    expect(await db.runs.countDocuments()).toBe(0);
+  });
+
+  test('by a wake-up leave a run alone that a person paused', async () => {
+    const [run] = await startAll();
+    await actions.act('acme', run?.id ?? '', 'PAUSE');
+    await due('departments');
+    expect(await db.runs.countDocuments({ model: 'departments' })).toBe(1);
+  });
+
+  test('by a wake-up of a connection that is gone say so', async () => {
+    await db.connections.deleteMany({});
+    expect(await due('employees')).toBe(false);
+  });
+});
+
+describe('pausing a connection', () => {
+  test('stops what waits at once, asks what runs, and resuming lets all go on', async () => {
+    const [running, ...waiting] = await startAll();
+    if (running === undefined) throw new Error('three were started');
+    await runs.start(running, 1, new Date());
+    expect(await states.pause(hr)).toMatchObject({ state: 'PAUSED' });
+    expect(await actions.find('acme', running.id)).toMatchObject({ state: 'RUNNING', request: 'PAUSE' });
+    for (const { id } of waiting) expect(await stateOf(id)).toBe('PAUSED');
+    await runs.progress({ ...running, epoch: 1 }, { state: 'PAUSED', request: undefined });
+    expect(await states.resume(hr)).toMatchObject({ state: 'ACTIVE', stateReason: '' });
+    for (const { id } of [running, ...waiting]) expect(await stateOf(id)).toBe('WAITING');
+  });
+
+  test('is safe to repeat', async () => {
+    await states.pause(hr);
+    await expect(states.pause(hr)).resolves.toMatchObject({ state: 'PAUSED' });
+    await states.resume(hr);
+    await expect(states.resume(hr)).resolves.toMatchObject({ state: 'ACTIVE' });
+  });
+});
+
+test('rejected credentials stop a connection until a person resumes it', async () => {
+  const [run] = await startAll();
+  await states.needsAttention(hr, 'HTTP 401');
+  expect(await stateOf(run?.id ?? '')).toBe('PAUSED');
+  await expect(states.findActive(hr)).rejects.toMatchObject({ reason: 'SOURCE_CREDENTIALS_REJECTED' });
+  await states.resume(hr);
+  expect(await stateOf(run?.id ?? '')).toBe('WAITING');
+});
+
+test.each<['PAUSED' | 'DELETING', string]>([
+  ['PAUSED', 'CONNECTION_PAUSED'],
+  ['DELETING', 'CONNECTION_NOT_FOUND'],
+])('a connection that is %s syncs nothing: %s', async (state, reason) => {
+  await connections.changeState(hr, ['ACTIVE'], state, '');
+  await expect(states.findActive(hr)).rejects.toMatchObject({ reason });
+});
+
+describe('actions on runs', () => {
+  test('that the state does not allow are refused, and change nothing', async () => {
+    const [run] = await startAll();
+    const id = run?.id ?? '';
+    for (const action of ['APPROVE', 'DISCARD'] as const) {
+      await expect(actions.act('acme', id, action)).rejects.toMatchObject({ reason: 'RUN_STATE_CONFLICT' });
+    }
+    expect(await actions.find('acme', id)).toEqual(run);
+  });
+
+  test('of another tenant find nothing', async () => {
+    const [run] = await startAll();
+    await expect(actions.act('other', run?.id ?? '', 'CANCEL')).rejects.toMatchObject({
+      reason: 'RUN_NOT_FOUND',
+    });
+  });
+
+  test('get through though the run is written all the time', async () => {
+    const [run] = await startAll();
+    if (run === undefined) throw new Error('three were started');
+    const running = await runs.start(run, 1, new Date());
+    if (running === undefined) throw new Error('the connection is free');
+    const writes = Promise.all(
+      Array.from({ length: 20 }, (_, read) => runs.progress(running, { heldDeletes: read })),
+    );
+    await expect(actions.act('acme', run.id, 'CANCEL')).resolves.toMatchObject({ request: 'CANCEL' });
+    await writes;
+  });
+
+  test('of a decision put a held run first', async () => {
+    const [run] = await startAll();
+    if (run === undefined) throw new Error('three were started');
+    await db.runs.updateOne({ _id: run.id }, { $set: { state: 'HELD' satisfies SyncRunState } });
+    const decided = await actions.act('acme', run.id, 'APPROVE');
+    expect(decided).toMatchObject({ state: 'WAITING', decision: 'APPROVED' });
+    expect(decided.priority).toBeGreaterThan(run.priority);
+  });
+
+  test('cancelled means ended', async () => {
+    const [run] = await startAll();
+    const cancelled = await actions.act('acme', run?.id ?? '', 'CANCEL');
+    expect(cancelled.endTime).toBeInstanceOf(Date);
+    await expect(actions.act('acme', cancelled.id, 'CANCEL')).resolves.toMatchObject({ state: 'CANCELLED' });
+  });
+});

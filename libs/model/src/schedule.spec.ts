@@ -1,0 +1,81 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { dueEntries, firstDue, validateSchedule } from './schedule.js';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const model = (name: string, delta = false, webhook = false) => ({ name, delta, webhook });
+
+describe('wake-ups', () => {
+  test.each([
+    ['full every 3 h', model('m'), [['FULL', 3 * HOUR]]],
+    [
+      'with delta: full every 24 h, delta every 5 min',
+      model('m', true),
+      [
+        ['FULL', 24 * HOUR],
+        ['DELTA', 5 * MINUTE],
+      ],
+    ],
+    [
+      'with webhooks too: delta every 30 min',
+      model('m', true, true),
+      [
+        ['FULL', 24 * HOUR],
+        ['DELTA', 30 * MINUTE],
+      ],
+    ],
+  ])('by default %s', (_name, each, expected) => {
+    expect(dueEntries({ models: {} }, [each]).map(({ kind, intervalMs }) => [kind, intervalMs])).toEqual(
+      expected,
+    );
+  });
+
+  test('a model goes over its connection, which goes over the defaults', () => {
+    const schedule = { fullMs: HOUR, deltaMs: MINUTE, models: { special: { fullMs: 2 * HOUR } } };
+    expect(dueEntries(schedule, [model('special', true), model('plain')])).toEqual([
+      { model: 'special', kind: 'FULL', intervalMs: 2 * HOUR },
+      { model: 'special', kind: 'DELTA', intervalMs: MINUTE },
+      { model: 'plain', kind: 'FULL', intervalMs: HOUR },
+    ]);
+  });
+
+  test('an interval of 0 means never', () => {
+    expect(dueEntries({ fullMs: 0, models: {} }, [model('m')])).toEqual([]);
+    expect(dueEntries({ models: { m: { deltaMs: 0 } } }, [model('m', true)])).toHaveLength(1);
+  });
+
+  test('a model named like a part of every object has the settings of the connection', () => {
+    expect(dueEntries({ models: {} }, [model('constructor')])).toEqual([
+      { model: 'constructor', kind: 'FULL', intervalMs: 3 * HOUR },
+    ]);
+  });
+
+  test('the first one comes after half an interval at the earliest and a whole one at the latest', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1_000, max: 366 * 24 * HOUR }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (interval, random) => {
+          const wait = firstDue(new Date(0), interval, random).getTime();
+          return wait >= Math.floor(interval / 2) && wait <= interval;
+        },
+      ),
+    );
+  });
+});
+
+describe('validation', () => {
+  test.each([0, 1_000, 366 * 24 * HOUR])('accepts %d ms', (fullMs) => {
+    expect(() => validateSchedule({ fullMs, models: {} })).not.toThrow();
+  });
+
+  test.each([-1, 999, 367 * 24 * HOUR, Number.NaN, Infinity])('refuses %d ms', (deltaMs) => {
+    expect(() => validateSchedule({ models: { m: { deltaMs } } })).toThrow(
+      expect.objectContaining({
+        reason: 'REQUEST_INVALID',
+        violations: [expect.objectContaining({ field: 'spec.schedule.models.m.delta_interval' })],
+      }),
+    );
+  });
+});
