@@ -41,7 +41,9 @@ function contents() {
   const folder = join(ROOT, GENERATED);
   const names = existsSync(folder) ? readdirSync(folder, { recursive: true }) : [];
   const generated = [...names.map((name) => join(GENERATED, name)), DESCRIPTORS];
-  const files = generated.filter((name) => existsSync(join(ROOT, name)) && statSync(join(ROOT, name)).isFile());
+  const files = generated.filter(
+    (name) => existsSync(join(ROOT, name)) && statSync(join(ROOT, name)).isFile(),
+  );
   return new Map(
     files.map((name) => [
       name,

@@ -138,7 +138,7 @@ export class ConnectionAdministration {
   /** The making failed, which is what the caller is told; a failure to clean up is left to the janitor. */
   private async takeBack(key: ConnectionKey): Promise<void> {
     try {
-      await this.parts.removal.remove(key);
+      await this.parts.removal.remove(key, 'it could not be made, and is removed again');
     } catch (error) {
       this.parts.logger.warn(
         { connection: connectionKey(key), error },

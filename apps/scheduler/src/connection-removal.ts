@@ -24,19 +24,19 @@ export class ConnectionRemoval {
   ) {}
 
   /** Deletes a connection; returns how many records went. Goes on when the caller does not wait. Throws CONNECTION_NOT_FOUND. */
-  async remove(key: ConnectionKey): Promise<number> {
+  async remove(key: ConnectionKey, reason = 'deleted by a person'): Promise<number> {
     const name = connectionKey(key);
     let removal = this.removals.get(name);
     if (removal === undefined) {
-      removal = this.removeOnce(key).finally(() => this.removals.delete(name));
+      removal = this.removeOnce(key, reason).finally(() => this.removals.delete(name));
       this.removals.set(name, removal);
     }
     return removal;
   }
 
-  private async removeOnce(key: ConnectionKey): Promise<number> {
+  private async removeOnce(key: ConnectionKey, reason: string): Promise<number> {
     const states = ['ACTIVE', 'PAUSED', 'NEEDS_ATTENTION', 'DELETING'] as const;
-    const deleting = await this.connections.changeState(key, states, 'DELETING', 'deleted by a person');
+    const deleting = await this.connections.changeState(key, states, 'DELETING', reason);
     if (deleting === undefined) throw notFound();
     await this.schedules.set(key, []);
     await this.actions.actOnAll(key, ['WAITING', 'RUNNING', 'PAUSED', 'HELD'], 'CANCEL');

@@ -87,7 +87,9 @@ export class MongoCommitter {
     const [current, run, clock] = await Promise.all([
       refreshed,
       // A removal takes the runs along: it is what the writer is told of then.
-      this.runs.get(connection, lease).catch((error: unknown) => refreshed.then(() => Promise.reject(error as Error))),
+      this.runs
+        .get(connection, lease)
+        .catch((error: unknown) => refreshed.then(() => Promise.reject(error as Error))),
       this.db.clocks.findOne({ _id: uid }),
     ]);
     if (clock === null) throw notFound();

@@ -86,5 +86,5 @@ function toRejectReason(name: string): RejectReason {
 
 /** MarkerKind of a stored number. */
 export function toMarkerKind(kind: number): MarkerKind {
-  return kind in MarkerKind ? (kind) : MarkerKind.UNSPECIFIED;
+  return kind in MarkerKind ? kind : MarkerKind.UNSPECIFIED;
 }

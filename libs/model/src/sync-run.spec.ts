@@ -8,6 +8,7 @@ import {
   isTerminal,
   judgeFailure,
   priorityOf,
+  OWN_RETRY_BUDGET,
   RETRY_BUDGET,
   RUN_TRANSITIONS,
   runId,
@@ -113,8 +114,17 @@ describe('failures', () => {
     expect(judgeFailure(facts('SOURCE_CHANGED', { startedOver: true }))).toEqual({ action: 'FAIL' });
   });
 
+  test('an open breaker costs nothing of the budget, for nothing was tried', () => {
+    const verdict = judgeFailure(facts('CIRCUIT_OPEN', { failures: RETRY_BUDGET, retryAfterMs: 100_000 }));
+    expect(verdict).toEqual({ action: 'RETRY', failures: RETRY_BUDGET, delayMs: 100_000 });
+  });
+
   test('retries end with the budget', () => {
     expect(judgeFailure(facts('SOURCE_UNAVAILABLE', { failures: RETRY_BUDGET }))).toEqual({ action: 'FAIL' });
+    for (const reason of ['SERVICE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'] as const) {
+      expect(judgeFailure(facts(reason, { failures: RETRY_BUDGET }))).toMatchObject({ action: 'RETRY' });
+      expect(judgeFailure(facts(reason, { failures: OWN_RETRY_BUDGET }))).toEqual({ action: 'FAIL' });
+    }
   });
 
   test('pauses grow, are jittered within a factor of two, are bounded, and honour what the other side asked for', () => {

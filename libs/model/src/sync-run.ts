@@ -126,8 +126,10 @@ export interface FailureFacts {
   readonly random: number;
 }
 
-/** Failures in a row that a run survives. */
+/** Failures of the source in a row that a run survives: about half a minute. */
 export const RETRY_BUDGET = 5;
+/** The same for our own services and database: about a quarter of an hour, for the source is not to blame. */
+export const OWN_RETRY_BUDGET = 20;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
 
@@ -135,11 +137,14 @@ const LONGEST_RETRY_MS = 60_000;
 export function judgeFailure(facts: FailureFacts): FailureVerdict {
   switch (facts.reason) {
     case 'SOURCE_UNAVAILABLE':
+    case 'DEADLINE_EXCEEDED':
+      return facts.failures >= RETRY_BUDGET ? { action: 'FAIL' } : retry(facts, facts.failures + 1);
     case 'SERVICE_UNAVAILABLE':
     case 'DATABASE_UNAVAILABLE':
+      return facts.failures >= OWN_RETRY_BUDGET ? { action: 'FAIL' } : retry(facts, facts.failures + 1);
     case 'CIRCUIT_OPEN':
-    case 'DEADLINE_EXCEEDED':
-      return facts.failures >= RETRY_BUDGET ? { action: 'FAIL' } : retry(facts);
+      // Nothing was tried, so it costs nothing of the budget; the breaker lets a real attempt through in time.
+      return retry(facts, facts.failures);
     case 'PAGE_OUT_OF_ORDER':
       return { action: 'REOPEN' };
     case 'SOURCE_CHANGED':
@@ -153,10 +158,10 @@ export function judgeFailure(facts: FailureFacts): FailureVerdict {
   }
 }
 
-function retry({ failures, retryAfterMs, random }: FailureFacts): FailureVerdict {
+function retry({ failures, retryAfterMs, random }: FailureFacts, counted: number): FailureVerdict {
   const ceiling = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
   const delayMs = Math.round(Math.max(retryAfterMs ?? 0, ceiling * (0.5 + random / 2)));
-  return { action: 'RETRY', delayMs, failures: failures + 1 };
+  return { action: 'RETRY', delayMs, failures: counted };
 }
 
 /** Whether a failure says that the other side is down; every other one is an answer from a side that is up. */

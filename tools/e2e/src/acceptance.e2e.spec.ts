@@ -43,7 +43,10 @@ async function databaseState(): Promise<string> {
   try {
     const digest = createHash('sha256');
     for (const name of ['records', 'versions', 'commits']) {
-      for await (const bytes of client.db('tidemark_store').collection(name).find({}, { raw: true, sort: { _id: 1 } })) {
+      for await (const bytes of client
+        .db('tidemark_store')
+        .collection(name)
+        .find({}, { raw: true, sort: { _id: 1 } })) {
         digest.update(bytes as unknown as Buffer);
       }
     }
@@ -75,9 +78,7 @@ it('mirrors every row of the sample', async () => {
     'sequence',
     'version',
   ]);
-  expect(Object.keys((list.objects[0]?.['data'] ?? {}))).not.toEqual(
-    expect.arrayContaining(['ssn']),
-  );
+  expect(Object.keys(list.objects[0]?.['data'] ?? {})).not.toEqual(expect.arrayContaining(['ssn']));
 });
 
 it('writes nothing for an identical sync', async () => {

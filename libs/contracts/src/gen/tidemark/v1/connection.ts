@@ -115,7 +115,7 @@ export interface ConnectionSpec {
   config: Uint8Array;
   /** The source's credentials, a JSON object, UTF-8. Sealed, never returned. Empty on update: keep what is stored. */
   credentials: Uint8Array;
-  /** See Connection.scope. Unset: every field that the catalogue does not mark sensitive. */
+  /** See Connection.scope. Unset on create: every field that the catalogue does not mark sensitive; on update: what is stored. */
   scope:
     | Scope
     | undefined;
