@@ -1,8 +1,10 @@
 import {
   changedFields,
+  formatPath,
   parseJson,
   RejectedRecordError,
   scopeViolation,
+  splitPath,
   TidemarkError,
   type JsonValue,
 } from '@tidemark/model';
@@ -215,9 +217,11 @@ function verifyPayloads({ observations }: CommitPage, connection: ConnectionDocu
     if (payload === undefined) continue;
     const violation = scopeViolation(parsePayload(payload, model), scope);
     if (violation === undefined) continue;
+    // Not by its name: that may be personal, too, and nothing outside the scope may get into an error.
+    const parent = formatPath(splitPath(violation).slice(0, -1));
     throw new TidemarkError(
       'SCOPE_VIOLATED',
-      `a record of ${model} came with field ${violation}, which the scope does not allow`,
+      `a record of ${model} came with a field ${parent === '' ? '' : `below ${parent} `}that the scope does not allow`,
     );
   }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { compileScope, fingerprintKey, scopeContains, TidemarkError, type ScopeNode } from '@tidemark/model';
+import { compileScope, scopeContains, TidemarkError, type ScopeNode } from '@tidemark/model';
 import { isDuplicateKey } from '@tidemark/mongo';
 import { Binary } from 'mongodb';
 import type { ConnectionDocument, StoreDatabase } from './mongo-collections.js';
@@ -133,11 +133,6 @@ export function modelScope(connection: ConnectionDocument, model: string): Scope
   if (entry === undefined)
     throw new TidemarkError('MODEL_NOT_FOUND', 'the connection has no such model in its scope');
   return compileScope(entry.fields);
-}
-
-/** The key of a connection's fingerprints. */
-export function connectionKey(connection: ConnectionDocument): ReturnType<typeof fingerprintKey> {
-  return fingerprintKey(connection.fingerprintKey.buffer);
 }
 
 /** The error for a connection that the tenant does not have; another tenant's looks the same. */

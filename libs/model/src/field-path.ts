@@ -6,6 +6,11 @@ export const MAX_PATH_LENGTH = 512;
 /** Field names of a path: joined by `.`, a literal dot or backslash escaped by a backslash. Throws REQUEST_INVALID. */
 export function parsePath(path: string): string[] {
   if (path.length > MAX_PATH_LENGTH) throw invalid('a field path has at most 512 characters');
+  return splitPath(path);
+}
+
+/** The same for a path that `formatPath` made, of any length. */
+export function splitPath(path: string): string[] {
   const names: string[] = [''];
   for (let i = 0; i < path.length; i++) {
     const char = path[i] ?? '';

@@ -181,6 +181,15 @@ describe('changedFields', () => {
   });
 });
 
+describe('changedFields of very many or very long names', () => {
+  it('are their top-level names, as many as fit', () => {
+    const wide = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`field-${i}`, 1]));
+    expect(changedFields({ deep: {}, flat: 1 }, { deep: wide, flat: 2 })).toEqual(['deep', 'flat']);
+    expect(changedFields({}, wide).join('').length).toBeLessThanOrEqual(4_096);
+    expect(changedFields({ a: 1 }, { a: 1, ['x'.repeat(1_000_000)]: 1 })).toEqual([]);
+  });
+});
+
 describe('recordId', () => {
   it.each([
     ['{"id":"x"}', ['id'], 'x'],

@@ -1,5 +1,5 @@
 import { ExactNumber, isJsonObject, MAX_JSON_DEPTH, tooDeep, type JsonValue } from './json.js';
-import { formatPath, parsePath } from './field-path.js';
+import { formatPath, parsePath, splitPath } from './field-path.js';
 
 /**
  * An allow-list of fields as a tree. `all` allows everything below; else only the named fields, each with a node of
@@ -77,11 +77,21 @@ export function scopeContains(outer: ScopeNode, inner: ScopeNode): boolean {
   });
 }
 
-/** Field paths in which two values differ, sorted; arrays are compared as a whole. At most `limit` paths. */
-export function changedFields(before: JsonValue, after: JsonValue, limit = 256): string[] {
+/** Most characters of a change's field paths together, so that the log entry of a page stays far below 16 MiB. */
+const MAX_CHANGED_CHARACTERS = 4_096;
+
+/**
+ * Field paths in which two values differ, sorted; arrays are compared as a whole. Past 4,096 characters of paths their
+ * top-level names stand for them, as many as fit.
+ */
+export function changedFields(before: JsonValue, after: JsonValue): string[] {
   const paths: string[] = [];
   collectChanges(before, after, [], paths);
-  return paths.sort().slice(0, limit);
+  const characters = (texts: readonly string[]) => texts.reduce((sum, { length }) => sum + length, 0);
+  if (characters(paths) <= MAX_CHANGED_CHARACTERS) return paths.sort();
+  const names = [...new Set(paths.map((path) => formatPath(splitPath(path).slice(0, 1))))].sort();
+  while (characters(names) > MAX_CHANGED_CHARACTERS) names.pop();
+  return names;
 }
 
 function collectChanges(before: JsonValue, after: JsonValue, path: string[], paths: string[]): void {

@@ -268,7 +268,10 @@ export interface Change {
   cause: Cause;
   /** The sync run that brought it. */
   runId: string;
-  /** Field paths that differ from the version before; empty for CREATED, DELETED and RESTORED. */
+  /**
+   * Field paths that differ from the version before; empty for CREATED, DELETED and RESTORED. Past 4,096 characters their
+   * top-level names stand for them, as many as fit.
+   */
   changedFields: string[];
 }
 
