@@ -1,18 +1,20 @@
 // A service of your own: it reads every employee once, then follows each change. Stop it, change the source, start it
-// again: it goes on where it was, from the cursor it keeps in a file. In the folder where `npm start` runs:
+// again: it goes on where it was, from the cursor it keeps in a file. While `npm start` runs:
 //
 //   npx tsx examples/typescript-client/index.ts
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { Operation, RecordServiceDefinition, type Record as StoredRecord } from '@tidemark/contracts';
 import { isTidemarkError } from '@tidemark/model';
 import { createClient } from '@tidemark/rpc';
 
 const CONNECTION = 'acme-hr';
 const MODELS = ['employees'];
-const CURSOR_FILE = process.env['CURSOR_FILE'] ?? '.tidemark/example.cursor';
+const DATA_FOLDER = fileURLToPath(new URL('../../.tidemark', import.meta.url));
+const CURSOR_FILE = process.env['CURSOR_FILE'] ?? `${DATA_FOLDER}/example.cursor`;
 
 // Where Tidemark is, and a key to it. Here: what `tidemark up` wrote; in production: your own settings.
-const { address, apiKey } = JSON.parse(await readFile('.tidemark/cli.json', 'utf8')) as Record<
+const { address, apiKey } = JSON.parse(await readFile(`${DATA_FOLDER}/cli.json`, 'utf8')) as Record<
   string,
   string
 >;
@@ -45,7 +47,7 @@ async function bootstrap(): Promise<void> {
     after = page.cursor;
   }
   await keepCursor(after);
-  console.log(`read ${count} employees; now following changes`);
+  console.log(`read ${count} records, deleted ones included; now following changes`);
 }
 
 /** Applies each change, in order, until the stream ends. */

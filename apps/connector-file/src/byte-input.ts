@@ -40,6 +40,11 @@ export class ByteInput {
     throw configFault(`${file.name} is no regular file`);
   }
 
+  /** Whether the file, as it was opened, holds nothing at all. */
+  get isEmpty(): boolean {
+    return this.size === 0;
+  }
+
   /** Why not all bytes came, once `chunks` has ended. */
   get failures(): readonly string[] {
     return this.faults;

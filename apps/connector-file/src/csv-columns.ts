@@ -10,6 +10,7 @@ import { contractFault } from './file-faults.js';
 import type { RowContent, RowSettings } from './row.js';
 import { faultOf } from './row-faults.js';
 import type { ColumnType, ModelSettings } from './settings.js';
+import { demandFewValues, TOO_MANY_FAULT } from './value-count.js';
 
 interface Column {
   readonly index: number;
@@ -34,12 +35,14 @@ export class CsvColumns {
     private readonly header: readonly string[],
     { primaryKey, fields, columns }: ColumnSettings,
   ) {
-    const twice = header.findIndex((name, index) => header.indexOf(name) !== index);
-    if (twice >= 0) {
-      const first = header.indexOf(header[twice] ?? '');
+    const places = new Map<string, number>();
+    for (const [twice, name] of header.entries()) {
+      const first = places.get(name);
+      places.set(name, twice);
+      if (first === undefined) continue;
       throw contractFault(`${file} has the same name over its columns ${first + 1} and ${twice + 1}`);
     }
-    const missing = [...new Set([...primaryKey, ...(fields ?? [])])].filter((name) => !header.includes(name));
+    const missing = [...new Set([...primaryKey, ...(fields ?? [])])].filter((name) => !places.has(name));
     if (missing.length > 0) {
       const names = missing.map((name) => JSON.stringify(name)).join(', ');
       throw contractFault(
@@ -47,9 +50,10 @@ export class CsvColumns {
       );
     }
     const typeOf = (name: string) => (Object.hasOwn(columns, name) ? columns[name] : undefined) ?? 'string';
+    const wanted = fields === undefined ? undefined : new Set(fields);
     this.wanted = header
       .map((name, index) => ({ index, name, type: typeOf(name) }))
-      .filter(({ name }) => fields === undefined || fields.includes(name));
+      .filter(({ name }) => wanted?.has(name) ?? true);
   }
 
   /** The record of a row; MALFORMED, without an id that could be trusted, if it has too few or too many cells. */
@@ -59,14 +63,26 @@ export class CsvColumns {
       return { fault: new RejectedRecordError('MALFORMED', message) };
     }
     const value: JsonObject = {};
-    let fault: RejectedRecordError | undefined;
+    let fault = this.excess(cells);
     for (const { index, name, type } of this.wanted) {
       const cell = cells[index] ?? '';
+      if (fault === TOO_MANY_FAULT && type === 'json') continue;
       const read = type === 'string' ? cell : readCell(cell, type);
       if (read === undefined) fault ??= mismatch(name, type);
       else setKey(value, name, read);
     }
     return fault === undefined ? { value } : { value, fault };
+  }
+
+  private excess(cells: readonly string[]): RejectedRecordError | undefined {
+    try {
+      demandFewValues(
+        this.wanted.flatMap(({ index, type }) => (type === 'json' ? (cells[index] ?? '') : [])),
+      );
+      return undefined;
+    } catch (error) {
+      return faultOf(error);
+    }
   }
 }
 

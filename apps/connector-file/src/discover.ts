@@ -19,30 +19,37 @@ export async function discoverModels(folder: Folder, signal: AbortSignal): Promi
 
 async function discoverModel(folder: Folder, name: string, signal: AbortSignal): Promise<DiscoveredModel> {
   const model = await folder.model(name);
-  const { rows, columns, warnings } = await samplesOf(folder, model, signal);
   const inference = new SchemaInference();
-  columns.forEach((column) => inference.declare(column));
-  for (const row of rows) {
+  const faults: string[] = [];
+  const { rows, columns, warnings } = await samplesOf(folder, model, signal, (row) => {
     if (row.value !== undefined && row.fault === undefined) inference.add(row.value);
-  }
+    const fault = row.fault ?? keyFault(row.value ?? null, model.primaryKey);
+    if (fault !== undefined) faults.push(`${row.position()}: ${fault.message}`);
+  });
+  columns.forEach((column) => inference.declare(column));
   return {
     name,
     jsonSchema: inference.jsonSchema(name, model.primaryKey),
     primaryKey: model.primaryKey,
     sensitiveFields: sensitiveFields(inference, model),
     dependsOn: model.dependsOn,
-    warnings: [...warnings, ...rowWarnings(rows, model)],
+    warnings: [...warnings, ...rowWarnings(rows, faults)],
   };
 }
 
 /** One model that cannot be read does not hide the others: its fault becomes a warning. */
-async function samplesOf(folder: Folder, model: ModelSettings, signal: AbortSignal): Promise<Samples> {
+async function samplesOf(
+  folder: Folder,
+  model: ModelSettings,
+  signal: AbortSignal,
+  onRow: (row: Row) => void,
+): Promise<Samples> {
   try {
-    return await readSamples(await folder.files(model), model, SAMPLE_ROWS, signal);
+    return await readSamples(await folder.files(model), model, SAMPLE_ROWS, signal, onRow);
   } catch (error) {
     if (!isTidemarkError(error, 'SOURCE_GONE', 'SOURCE_CONFIG_INVALID', 'SOURCE_CONTRACT_BROKEN'))
       throw error;
-    return { rows: [], columns: [], warnings: [error.message] };
+    return { rows: 0, columns: [], warnings: [error.message] };
   }
 }
 
@@ -52,16 +59,12 @@ function sensitiveFields(inference: SchemaInference, model: ModelSettings): stri
   return [...new Set([...found, ...sensitive])].sort();
 }
 
-function rowWarnings(rows: readonly Row[], { primaryKey }: ModelSettings): string[] {
-  if (rows.length === 0) return ['there are no rows to infer a schema from'];
-  const faults = rows.flatMap((row) => {
-    const fault = row.fault ?? keyFault(row.value ?? null, primaryKey);
-    return fault === undefined ? [] : [`${row.position()}: ${fault.message}`];
-  });
+function rowWarnings(rows: number, faults: readonly string[]): string[] {
+  if (rows === 0) return ['there are no rows to infer a schema from'];
   const more = faults.length - MAX_FAULTS;
   return more > 0
-    ? [...faults.slice(0, MAX_FAULTS), `${more} more of the first ${rows.length} rows are faulty`]
-    : faults;
+    ? [...faults.slice(0, MAX_FAULTS), `${more} more of the first ${rows} rows are faulty`]
+    : [...faults];
 }
 
 function keyFault(value: JsonValue, primaryKey: readonly string[]): RejectedRecordError | undefined {

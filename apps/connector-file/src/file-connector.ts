@@ -33,7 +33,8 @@ export class FileConnector implements Connector<FileSettings, Record<string, nev
     const { primaryKey, countFile } = model;
     const expectedRecords = countFile === undefined ? undefined : await readCountFile(folder, countFile);
     const fields = task.scope.all ? undefined : [...new Set([...primaryKey, ...task.scope.names])];
-    const settings = { primaryKey, fields, signal: source.signal };
+    const mayBeEmpty = expectedRecords !== undefined;
+    const settings = { primaryKey, fields, mayBeEmpty, signal: source.signal };
     const reading = await FileReading.begin({ folder, model, settings, expectedRecords }, task.checkpoint);
     const entries = reading.entries();
     return expectedRecords === undefined ? { primaryKey, entries } : { primaryKey, entries, expectedRecords };

@@ -1,6 +1,7 @@
 import type { ReadingEnd } from '@tidemark/connector-kit';
 import { TidemarkError } from '@tidemark/model';
 import { ByteInput } from './byte-input.js';
+import { readCountFile } from './count-file.js';
 import { digestOf, identitiesOf } from './file-identity.js';
 import type { Folder, ModelFile } from './model-files.js';
 import { formatPosition, nextFile, parsePosition, type ReadPosition } from './read-position.js';
@@ -81,6 +82,7 @@ export class FileReading {
     const rows = this.position.before;
     const failures = [...this.position.failures];
     if (failures.length === 0) failures.push(...(await this.changes()));
+    if (failures.length === 0) failures.push(...(await this.countChange()));
     if (expectedRecords !== undefined && expectedRecords !== BigInt(rows)) {
       failures.push(
         `${this.options.model.countFile ?? ''} promises ${expectedRecords} rows, there are ${rows}`,
@@ -102,6 +104,19 @@ export class FileReading {
     } catch (error) {
       if (!(error instanceof TidemarkError)) throw error;
       return [`the files changed while they were read: ${error.message}`];
+    }
+  }
+
+  /** The count may be of another snapshot than the files: those who write both do not do so at one instant. */
+  private async countChange(): Promise<string[]> {
+    const { folder, model, expectedRecords } = this.options;
+    if (model.countFile === undefined) return [];
+    try {
+      const now = await readCountFile(folder, model.countFile);
+      return now === expectedRecords ? [] : [`${model.countFile} was changed while the files were read`];
+    } catch (error) {
+      if (!(error instanceof TidemarkError)) throw error;
+      return [`${model.countFile} changed while the files were read: ${error.message}`];
     }
   }
 

@@ -9,6 +9,7 @@ import {
 import type { JsonToken } from './json-parser.js';
 import type { RowContent } from './row.js';
 import { TOO_LONG_FAULT } from './row-faults.js';
+import { MAX_VALUES, TOO_MANY_FAULT } from './value-count.js';
 import { MAX_LINE_BYTES } from './whole-lines.js';
 
 const TOO_DEEP_FAULT = new RejectedRecordError('TOO_DEEP', `nested deeper than ${MAX_JSON_DEPTH} levels`);
@@ -24,6 +25,7 @@ export class JsonAssembler {
   private readonly keys: string[] = [];
   private depth = 0;
   private size = 0;
+  private values = 0;
   private text = '';
   private fault: RejectedRecordError | undefined;
   private root: JsonValue = null;
@@ -72,8 +74,7 @@ export class JsonAssembler {
   }
 
   private enter(container: Container): undefined {
-    // Small values cost more than their texts.
-    this.size += 16;
+    this.count();
     if (this.depth >= MAX_JSON_DEPTH) this.fail(TOO_DEEP_FAULT);
     if (this.fault === undefined) {
       this.place(container);
@@ -91,10 +92,14 @@ export class JsonAssembler {
   }
 
   private add(value: JsonValue): RowContent | undefined {
-    this.size += 16;
-    if (this.size > MAX_LINE_BYTES) this.fail(TOO_LONG_FAULT);
+    this.count();
     if (this.fault === undefined) this.place(value);
     return this.depth === 0 ? this.take() : undefined;
+  }
+
+  /** Small values cost more than their texts. */
+  private count(): void {
+    if (++this.values > MAX_VALUES) this.fail(TOO_MANY_FAULT);
   }
 
   private place(value: JsonValue): void {
@@ -109,6 +114,7 @@ export class JsonAssembler {
     this.fault = undefined;
     this.root = null;
     this.size = 0;
+    this.values = 0;
     this.text = '';
     return content;
   }

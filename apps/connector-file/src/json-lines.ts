@@ -18,10 +18,15 @@ import {
   TOO_LONG_FAULT,
   TRUNCATED_FAULT,
 } from './row-faults.js';
+import type { ModelSettings } from './settings.js';
+import { demandFewValues } from './value-count.js';
 import { MAX_LINE_BYTES, WholeLines } from './whole-lines.js';
 
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
+
+/** How lines are read. */
+export type LineSettings = RowSettings & Pick<ModelSettings, 'finalNewline'>;
 
 /** Reads JSON Lines: a JSON object on each line. Blank lines are passed over. */
 export class JsonLines implements RowSource {
@@ -32,7 +37,7 @@ export class JsonLines implements RowSource {
   constructor(
     private readonly input: ByteInput,
     private readonly file: RowFile,
-    private readonly settings: RowSettings & { readonly finalNewline: 'required' | 'optional' },
+    private readonly settings: LineSettings,
   ) {}
 
   async *rows(from: RowPlace): AsyncGenerator<Row[]> {
@@ -40,6 +45,12 @@ export class JsonLines implements RowSource {
     for await (const chunk of this.input.chunks(from.offset, this.settings.signal)) {
       const lines = this.lines.push(chunk);
       if (lines !== undefined) yield this.rowsOf(lines);
+    }
+    if (this.input.isEmpty && !this.settings.mayBeEmpty) {
+      const { name } = this.input.file;
+      this.failures.push(
+        `${name} is empty, as a file is whose writing has only begun (with a countFile that says 0 it counts as complete)`,
+      );
     }
     const rest = this.lines.rest();
     if (rest.length > 0 || this.lines.droppedBytes > 0) yield this.lastRow(rest);
@@ -84,6 +95,7 @@ export class JsonLines implements RowSource {
     const text = bytes.toString('utf8', start, end);
     if ((bytes[start] ?? 0) <= SPACE && text.trim() === '') return undefined;
     try {
+      demandFewValues([text]);
       const value = parseJson(text);
       if (isValid || isUtf8(bytes.subarray(start, end))) return { value };
       const key = intactKey(value, this.settings.primaryKey);

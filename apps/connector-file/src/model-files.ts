@@ -1,14 +1,17 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { TidemarkError } from '@tidemark/model';
-import { glob, isDynamicPattern } from 'tinyglobby';
+import { isDynamicPattern } from 'tinyglobby';
 import { configFault, fileFault } from './file-faults.js';
-import type { Roots } from './roots.js';
+import { globFiles } from './glob-files.js';
+import { isWithin, type Roots } from './roots.js';
 import { modelSettings, type FileSettings, type ModelSettings } from './settings.js';
 
 /** Files of one model at most. */
 const MAX_FILES = 10_000;
+/** Models that a folder makes by itself, at most; a connection has no more anyway. */
+const MAX_MODELS = 1_000;
 
 /** A format that rows are read from. */
 export type FileFormat = NonNullable<ModelSettings['format']>;
@@ -50,6 +53,8 @@ export class Folder {
   async modelNames(): Promise<string[]> {
     if (this.settings.models !== undefined) return Object.keys(this.settings.models).sort();
     const names = (await this.dataFiles()).map(modelNameOf);
+    if (names.length > MAX_MODELS)
+      throw configFault(`the folder holds more than ${MAX_MODELS} files: declare the models in the config`);
     const twice = names.find((name, index) => names.indexOf(name) !== index);
     if (twice !== undefined) throw ambiguous(twice);
     return names.sort();
@@ -91,8 +96,17 @@ export class Folder {
 
   private async match(pattern: string): Promise<string[]> {
     // A file of just that name is meant, even if the name reads like a glob: `people (1).csv`.
-    if (!isDynamicPattern(pattern) || existsSync(join(this.path, pattern))) return [pattern];
-    return glob(pattern, { cwd: this.path, expandDirectories: false, followSymbolicLinks: false });
+    if (!isDynamicPattern(pattern) || this.holds(pattern)) return [pattern];
+    try {
+      return await globFiles(this.path, pattern, (real) => this.roots.demandInside(real, pattern));
+    } catch (error) {
+      throw fileFault(error, pattern);
+    }
+  }
+
+  private holds(name: string): boolean {
+    const path = resolve(this.path, name);
+    return isWithin(this.path, path) && existsSync(path);
   }
 
   private async dataFiles(): Promise<string[]> {

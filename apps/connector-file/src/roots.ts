@@ -32,7 +32,10 @@ export class Roots {
   /** Real path of a file in a connection's folder. Throws SOURCE_GONE, or SOURCE_CONFIG_INVALID if it lies outside. */
   async file(folder: string, name: string): Promise<string> {
     try {
-      const real = await realpath(resolve(folder, name));
+      const path = resolve(folder, name);
+      // Before anything is looked at: what lies outside gets the same answer whether it exists or not.
+      if (!this.folders.some((root) => isWithin(root, path))) await this.demandInside(path, name);
+      const real = await realpath(path);
       await this.demandInside(real, name);
       return real;
     } catch (error) {
@@ -40,7 +43,8 @@ export class Roots {
     }
   }
 
-  private async demandInside(real: string, name: string): Promise<void> {
+  /** Throws SOURCE_CONFIG_INVALID if a real path lies outside. */
+  async demandInside(real: string, name: string): Promise<void> {
     for (const root of this.folders) {
       const realRoot = await realPath(root, root);
       if (realRoot !== undefined && isWithin(realRoot, real)) return;
@@ -59,7 +63,8 @@ async function realPath(path: string, name: string): Promise<string | undefined>
   }
 }
 
-function isWithin(folder: string, path: string): boolean {
+/** Whether a path lies in a folder or is it, going by their names alone. */
+export function isWithin(folder: string, path: string): boolean {
   const way = relative(folder, path);
   return way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way));
 }

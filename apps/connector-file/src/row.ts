@@ -65,5 +65,7 @@ export interface RowSettings {
   readonly primaryKey: readonly string[];
   /** Top-level fields that are wanted, the primary key included; undefined: all. */
   readonly fields: readonly string[] | undefined;
+  /** Whether something else proves that a file without a single byte is complete. */
+  readonly mayBeEmpty: boolean;
   readonly signal: AbortSignal;
 }

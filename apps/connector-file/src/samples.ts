@@ -5,39 +5,50 @@ import { FILE_START, type Row, type RowFile } from './row.js';
 import { rowPosition, rowSource } from './row-source.js';
 import type { ModelSettings } from './settings.js';
 
-/** The first rows of a model, and what a person should know of them. */
+/** Bytes that samples are taken from, at most: the rows of hostile files are long. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/** How the first rows of a model were read, and what a person should know of them. */
 export interface Samples {
-  readonly rows: readonly Row[];
+  /** How many there were. */
+  readonly rows: number;
   /** Names of the CSV columns, known even without rows. */
   readonly columns: readonly string[];
   /** Never values. */
   readonly warnings: readonly string[];
 }
 
-/** Reads the first rows of a model's files, all fields of them. Throws what a read would throw. */
+/** Reads the first rows of a model's files, all fields of them, and keeps none. Throws what a read would throw. */
 export async function readSamples(
   files: readonly ModelFile[],
   model: ModelSettings,
   most: number,
   signal: AbortSignal,
+  onRow: (row: Row) => void,
 ): Promise<Samples> {
-  const sampler = new Sampler(model, most, signal);
+  const sampler = new Sampler(model, most, signal, onRow);
   for (const file of files) {
-    if (sampler.rows.length < most) await sampler.sample(file);
+    if (!sampler.hasEnough) await sampler.sample(file);
   }
   return sampler;
 }
 
 class Sampler implements Samples {
-  readonly rows: Row[] = [];
+  rows = 0;
   readonly columns: string[] = [];
   readonly warnings: string[] = [];
+  private bytes = 0;
 
   constructor(
     private readonly model: ModelSettings,
     private readonly most: number,
     private readonly signal: AbortSignal,
+    private readonly onRow: (row: Row) => void,
   ) {}
+
+  get hasEnough(): boolean {
+    return this.rows >= this.most || this.bytes >= MOST_BYTES;
+  }
 
   async sample(file: ModelFile): Promise<void> {
     const input = await ByteInput.open(file);
@@ -58,11 +69,16 @@ class Sampler implements Samples {
     const source = rowSource(input, place, model, {
       primaryKey: model.primaryKey,
       fields: undefined,
+      mayBeEmpty: true,
       signal,
     });
+    const before = this.bytes;
     for await (const batch of source.rows(FILE_START)) {
-      this.rows.push(...batch.slice(0, this.most - this.rows.length));
-      if (this.rows.length >= this.most) return false;
+      const taken = batch.slice(0, this.most - this.rows);
+      taken.forEach(this.onRow);
+      this.rows += taken.length;
+      this.bytes = before + input.end;
+      if (this.hasEnough) return false;
     }
     this.warnings.push(...input.failures, ...source.failures);
     return true;

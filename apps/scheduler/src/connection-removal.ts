@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectionKey, type ConnectionKey } from './connection.js';
+import { connectionKey, isSameConnection, type Connection, type ConnectionKey } from './connection.js';
 import type { Connections } from './connections.js';
 import { notFound } from './connection-states.js';
 import type { RunActions } from './run-actions.js';
@@ -23,6 +23,11 @@ export class ConnectionRemoval {
     private readonly store: StoreClient,
   ) {}
 
+  /** Ends the deletion of a connection that is being deleted, unless that has ended meanwhile. */
+  async finish(connection: Connection): Promise<void> {
+    if (await this.isDeleting(connection)) await this.remove(connection, connection.stateReason);
+  }
+
   /** Deletes a connection; returns how many records went. Goes on when the caller does not wait. Throws CONNECTION_NOT_FOUND. */
   async remove(key: ConnectionKey, reason = 'deleted by a person'): Promise<number> {
     const name = connectionKey(key);
@@ -43,8 +48,14 @@ export class ConnectionRemoval {
     const deadline = Date.now() + PATIENCE_MS;
     while ((await this.runs.inStates(key, ['RUNNING'])).length > 0 && Date.now() < deadline)
       await sleep(LOOK_MS);
-    const removed = await this.store.removeConnection(key);
-    await this.connections.remove(key);
+    // Another process may do the same, and be faster: what then has this name is not ours to delete.
+    const removed = await this.store.removeConnection(key, () => this.isDeleting(deleting));
+    await this.connections.remove(deleting);
     return removed;
+  }
+
+  private async isDeleting(connection: Connection): Promise<boolean> {
+    const now = await this.connections.find(connection);
+    return now?.state === 'DELETING' && isSameConnection(now, connection);
   }
 }

@@ -1,6 +1,8 @@
 import { dueEntries } from '@tidemark/model';
 import type { Connection } from './connection.js';
+import { notFound } from './connection-states.js';
 import type { Connections } from './connections.js';
+import { removeOrphan } from './orphans.js';
 import type { Run } from './run.js';
 import type { RunRequests } from './run-requests.js';
 import type { Schedules } from './schedules.js';
@@ -15,8 +17,22 @@ export class ConnectionSetup {
     private readonly requests: RunRequests,
   ) {}
 
-  /** Safe to repeat, as after a crash. Returns the backfills. */
+  /** Safe to repeat, as after a crash. Returns the backfills. Throws CONNECTION_NOT_FOUND if it was deleted meanwhile. */
   async complete(connection: Connection): Promise<Run[]> {
+    return this.bring(connection).finally(() => this.demandThere(connection));
+  }
+
+  /** A deletion may have passed by before all was in place; then nobody else would ever take it away. */
+  private async demandThere(connection: Connection): Promise<void> {
+    const now = await this.connections.find(connection);
+    if (now !== undefined && now.state !== 'DELETING') return;
+    await this.schedules.set(connection, []);
+    await removeOrphan(connection, this.connections, this.store);
+    await this.connections.remove(connection);
+    throw notFound();
+  }
+
+  private async bring(connection: Connection): Promise<Run[]> {
     await this.store.openConnection(connection);
     await this.schedules.set(
       { tenantId: connection.tenantId, id: connection.id },

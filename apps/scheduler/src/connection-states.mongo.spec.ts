@@ -168,4 +168,33 @@ describe('actions on runs', () => {
     expect(cancelled.endTime).toBeInstanceOf(Date);
     await expect(actions.act('acme', cancelled.id, 'CANCEL')).resolves.toMatchObject({ state: 'CANCELLED' });
   });
+
+  test('to resume take back a pause that the worker has not heeded yet', async () => {
+    const [run] = await startAll();
+    if (run === undefined) throw new Error('three were started');
+    const running = await runs.start(run, 1, new Date());
+    if (running === undefined) throw new Error('the connection is free');
+    await states.pause(hr);
+    expect((await actions.find('acme', run.id)).request).toBe('PAUSE');
+    await states.resume(hr);
+    expect(await actions.find('acme', run.id)).not.toHaveProperty('request');
+    expect(await runs.progress(running, { state: 'PAUSED' }, 'PAUSE')).toBeUndefined();
+  });
+});
+
+describe('runs paused for a connection', () => {
+  test('are resumed if it was resumed before they were paused', async () => {
+    const [run] = await startAll();
+    if (run === undefined) throw new Error('three were started');
+    await runs.change(run, { state: 'PAUSED' });
+    await states.resumeIfActive(hr);
+    expect(await stateOf(run.id)).toBe('WAITING');
+  });
+
+  test('stay paused while it is', async () => {
+    await startAll();
+    await states.pause(hr);
+    await states.resumeIfActive(hr);
+    expect(await runs.inStates(hr, ['PAUSED'])).toHaveLength(names.length);
+  });
 });

@@ -43,6 +43,7 @@ export class ConnectionStates {
     await this.findLive(key);
     await this.connections.changeState(key, ['ACTIVE', 'NEEDS_ATTENTION'], 'PAUSED', 'paused by a person');
     await this.actions.actOnAll(key, ['WAITING', 'RUNNING'], 'PAUSE');
+    await this.resumeIfActive(key);
     return this.findLive(key);
   }
 
@@ -50,14 +51,29 @@ export class ConnectionStates {
   async resume(key: ConnectionKey): Promise<Connection> {
     await this.findLive(key);
     await this.connections.changeState(key, ['PAUSED', 'NEEDS_ATTENTION'], 'ACTIVE', '');
-    await this.actions.actOnAll(key, ['PAUSED'], 'RESUME');
+    await this.resumeRuns(key);
     return this.findLive(key);
   }
 
   /** Stops a connection whose source refuses its credentials, until a person updates or resumes it. */
   async needsAttention(key: ConnectionKey, reason: string): Promise<void> {
     const changed = await this.connections.changeState(key, ['ACTIVE'], 'NEEDS_ATTENTION', reason);
-    if (changed !== undefined) await this.actions.actOnAll(key, ['WAITING'], 'PAUSE');
+    if (changed === undefined) return;
+    await this.actions.actOnAll(key, ['WAITING'], 'PAUSE');
+    await this.resumeIfActive(key);
+  }
+
+  /**
+   * For whoever paused runs because of what the connection's state was: if it was resumed meanwhile, that came too early
+   * for these runs, and nothing else would ever resume them.
+   */
+  async resumeIfActive(key: ConnectionKey): Promise<void> {
+    if ((await this.connections.stateOf(key)) === 'ACTIVE') await this.resumeRuns(key);
+  }
+
+  /** Those too whose workers were asked to pause them and have not done so yet. */
+  private async resumeRuns(key: ConnectionKey): Promise<void> {
+    await this.actions.actOnAll(key, ['PAUSED', 'RUNNING', 'WAITING'], 'RESUME');
   }
 }
 

@@ -74,3 +74,10 @@ export interface ConnectionKey {
 export function connectionKey({ tenantId, id }: ConnectionKey): string {
   return `${tenantId}/${id}`;
 }
+
+/** Whether two reads are of one connection, and not of two that were made of one name after the other. */
+export function isSameConnection(one: Connection, other: Connection): boolean {
+  return (
+    connectionKey(one) === connectionKey(other) && one.createTime.getTime() === other.createTime.getTime()
+  );
+}

@@ -21,8 +21,8 @@ export interface Connections {
   setCatalogue(key: ConnectionKey, catalogue: readonly CatalogueEntry[]): Promise<void>;
   /** Notes that what a change asked for is done, unless a later change asks for more. */
   endSetup(key: ConnectionKey, since: Date): Promise<void>;
-  /** Removes a DELETING connection with its runs and leases. */
-  remove(key: ConnectionKey): Promise<void>;
+  /** Removes a DELETING connection with its runs and leases. Nothing happens if another was made of its name since. */
+  remove(connection: Connection): Promise<void>;
   /** Connections of any tenant that are being deleted, or whose setup began before a time and was not ended. */
   unfinished(setupBefore: Date, limit: number): Promise<Connection[]>;
 }

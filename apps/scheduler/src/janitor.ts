@@ -52,7 +52,7 @@ export class Janitor {
   private async finish(connection: Connection): Promise<void> {
     const subject = { connection: connectionKey(connection), state: connection.state };
     try {
-      if (connection.state === 'DELETING') await this.removal.remove(connection, connection.stateReason);
+      if (connection.state === 'DELETING') await this.removal.finish(connection);
       else await this.setup.complete(connection);
       this.logger.info(subject, 'finished what was left half-done');
     } catch (error) {

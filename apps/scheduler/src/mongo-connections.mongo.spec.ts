@@ -95,10 +95,12 @@ describe('connections', () => {
   test('are removed only while they are being deleted, and only their own', async () => {
     await connections.insert(aConnection());
     await connections.insert(aConnection({ tenantId: 'other', state: 'DELETING' }));
-    await connections.remove(hr);
+    await connections.remove(aConnection());
     expect(await connections.stateOf(hr)).toBe('ACTIVE');
     await connections.changeState(hr, ['ACTIVE'], 'DELETING', '');
-    await connections.remove(hr);
+    await connections.remove(aConnection({ createTime: new Date(1) }));
+    expect(await connections.stateOf(hr)).toBe('DELETING');
+    await connections.remove(aConnection());
     expect((await db.connections.find().toArray()).map(({ _id }) => _id)).toEqual([
       connectionKey({ tenantId: 'other', id: 'hr' }),
     ]);

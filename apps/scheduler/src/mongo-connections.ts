@@ -1,7 +1,7 @@
 import { TidemarkError, type ConnectionState, type Intervals } from '@tidemark/model';
 import { isDuplicateKey, withTransaction } from '@tidemark/mongo';
 import { Binary, type Filter, type UpdateFilter } from 'mongodb';
-import { connectionKey, type Connection, type ConnectionKey } from './connection.js';
+import { connectionKey, isSameConnection, type Connection, type ConnectionKey } from './connection.js';
 import type { Connections } from './connections.js';
 import type { ConnectionDocument, ControlDatabase } from './mongo-collections.js';
 
@@ -75,12 +75,15 @@ export class MongoConnections implements Connections {
     );
   }
 
-  async remove(key: ConnectionKey): Promise<void> {
-    const { tenantId: tenant, id: connection } = key;
+  async remove(connection: Connection): Promise<void> {
+    const owned = { tenant: connection.tenantId, connection: connection.id };
     await withTransaction(this.db.client, async (session) => {
-      await this.db.runs.deleteMany({ tenant, connection }, { session });
-      await this.db.leases.deleteMany({ tenant, connection }, { session });
-      await this.db.connections.deleteOne({ ...keyFilter(key), state: 'DELETING' }, { session });
+      const now = await this.db.connections.findOne(keyFilter(connection), { session });
+      if (now !== null && (now.state !== 'DELETING' || !isSameConnection(fromDocument(now), connection)))
+        return;
+      await this.db.runs.deleteMany(owned, { session });
+      await this.db.leases.deleteMany(owned, { session });
+      await this.db.connections.deleteOne(keyFilter(connection), { session });
     });
   }
 

@@ -168,12 +168,13 @@ export class MongoRuns implements Runs {
     }
   }
 
-  async progress(run: Run, patch: RunPatch): Promise<Run | undefined> {
+  async progress(run: Run, patch: RunPatch, asked?: Run['request']): Promise<Run | undefined> {
     const filter: Filter<RunDocument> = {
       _id: run.id,
       tenant: run.tenantId,
       state: 'RUNNING',
       epoch: run.epoch,
+      ...(asked === undefined ? {} : { request: asked }),
     };
     if (Object.keys(patch).length === 0) return optional(await this.db.runs.findOne(filter));
     return optional(

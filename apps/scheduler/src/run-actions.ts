@@ -62,6 +62,8 @@ export class RunActions {
 }
 
 function patchOf(run: Run, action: RunAction, now: Date): RunPatch | undefined {
+  // A pause that its worker has not heeded yet is taken back.
+  if (action === 'RESUME' && run.request === 'PAUSE' && run.state !== 'PAUSED') return { request: undefined };
   const effect = effectOf(action, run.state);
   if (effect === undefined) {
     const message = `a run that is ${run.state} cannot be ${PAST[action]}`;

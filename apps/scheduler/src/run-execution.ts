@@ -14,6 +14,7 @@ import type { Connections } from './connections.js';
 import type { Connectors } from './connectors.js';
 import { asTidemarkError } from './failure.js';
 import { PageCommitter } from './page-committer.js';
+import { removeOrphan } from './orphans.js';
 import { pumpPages } from './page-pump.js';
 import { toReadRequest } from './read-request.js';
 import type { Run, RunEnd } from './run.js';
@@ -96,6 +97,7 @@ export class RunExecution {
 
   private async workOnce(connection: Connection): Promise<RunOutcome> {
     await this.parts.store.openConnection(connection, this.lost);
+    if (!(await this.isThere(connection))) return { kind: 'VOID', note: 'the connection is deleted' };
     const begun = await this.parts.store.beginRun(this.lease, this.lost);
     this.report({ counters: toCounters(begun.counters, this.run.counters) });
     if (begun.finishing) return this.finish(connection, this.run.end ?? NO_END);
@@ -107,6 +109,15 @@ export class RunExecution {
     // Before the store is told: a run that is taken over has to finish with the same end.
     await this.parts.runs.progress(this.run, { end: kept });
     return this.finish(connection, kept);
+  }
+
+  /** A deletion may have passed by before the store was told to open the connection; then nobody else would close it. */
+  private async isThere(connection: Connection): Promise<boolean> {
+    const { connections, store } = this.parts;
+    const state = await connections.stateOf(connection);
+    if (state !== undefined && state !== 'DELETING') return true;
+    await removeOrphan(connection, connections, store);
+    return false;
   }
 
   private async read(connection: Connection, begun: BeginRunResponse): Promise<ReadEnd | undefined> {
@@ -173,8 +184,11 @@ export class RunExecution {
     const lost: unknown = this.lost.aborted ? this.lost.reason : undefined;
     const error = asTidemarkError(lost ?? failure);
     const { reason, retryAfterMs } = error;
+    // The store refuses a lease that the control database still gives us: one of them went back in time, from a backup or
+    // by its clock. Nobody else has the run then, and to drop it would only make us take it up again at once, for ever.
+    const isRefused = reason === 'LEASE_LOST' && !this.lost.aborted;
     const facts = {
-      reason,
+      reason: isRefused ? ('SERVICE_UNAVAILABLE' as const) : reason,
       retryAfterMs,
       failures: this.failures,
       startedOver: this.run.startedOver,

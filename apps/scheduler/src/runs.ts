@@ -55,8 +55,8 @@ export interface Runs {
   isBlocked(run: Run): Promise<boolean>;
   /** Takes a run as it was read to RUNNING under a lease; undefined if it was written since or its connection is busy. */
   start(run: Run, epoch: number, now: Date): Promise<Run | undefined>;
-  /** Changes a running run for the owner of its lease; undefined once that is another. */
-  progress(run: Run, patch: RunPatch): Promise<Run | undefined>;
+  /** Changes a running run for the owner of its lease; undefined once that is another, or unless `asked` for this. */
+  progress(run: Run, patch: RunPatch, asked?: Run['request']): Promise<Run | undefined>;
   /** Cancels what a run replaces: older ones of its key that are paused or held. */
   supersede(by: Run, now: Date): Promise<void>;
   /** Deletes the ended runs of a key but the newest. */

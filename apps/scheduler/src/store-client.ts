@@ -38,13 +38,15 @@ export class StoreClient {
     );
   }
 
-  /** Removes a connection's data; returns how many records went. */
-  async removeConnection({ tenantId, id }: ConnectionKey, signal?: AbortSignal): Promise<number> {
-    for (let removed = 0n; ;) {
-      const response = await this.client.removeConnection({ tenantId, connectionId: id }, options(signal));
+  /** Removes a connection's data, batch by batch while `goOn` says so; returns how many records went. */
+  async removeConnection({ tenantId, id }: ConnectionKey, goOn: () => Promise<boolean>): Promise<number> {
+    let removed = 0n;
+    while (await goOn()) {
+      const response = await this.client.removeConnection({ tenantId, connectionId: id }, options(undefined));
       removed += response.removedRecords;
-      if (response.done) return Number(removed);
+      if (response.done) break;
     }
+    return Number(removed);
   }
 
   async beginRun(lease: Lease, signal: AbortSignal): Promise<BeginRunResponse> {

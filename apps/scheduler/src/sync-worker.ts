@@ -102,10 +102,11 @@ export class SyncWorker {
   }
 
   private async claimRun(run: Run): Promise<boolean> {
-    const { runs, leases, connections, logger } = this.parts;
+    const { runs, leases, connections, states, logger } = this.parts;
     const state = await connections.stateOf({ tenantId: run.tenantId, id: run.connectionId });
     if (state !== 'ACTIVE') {
-      await runs.change(run, setAside(state));
+      await runs.change(run, setAside(run, state));
+      await states.resumeIfActive({ tenantId: run.tenantId, id: run.connectionId });
       return false;
     }
     if (run.state === 'WAITING' && (await runs.isBlocked(run))) return false;
@@ -154,8 +155,17 @@ export class SyncWorker {
 
   /** Writes what became of the run. Should the lease run out first, the next worker finds it out from the store. */
   private async settle(run: Run, patch: RunPatch, outcome: RunOutcome, lost: AbortSignal): Promise<void> {
-    const written = await this.untilWritten(run, lost, () => this.parts.runs.progress(run, patch));
+    const written = await this.untilWritten(run, lost, () => this.write(run, patch));
     if (written !== undefined) await this.untilWritten(run, lost, () => this.followUp(run, patch, outcome));
+  }
+
+  /** A pause holds only if nobody took it back since the work stopped for it: then the run goes on. */
+  private async write(run: Run, patch: RunPatch): Promise<Run | undefined> {
+    const { runs } = this.parts;
+    if (patch.state !== 'PAUSED') return runs.progress(run, patch);
+    return (
+      (await runs.progress(run, patch, 'PAUSE')) ?? (await runs.progress(run, { ...patch, state: 'WAITING' }))
+    );
   }
 
   private async untilWritten<T>(run: Run, lost: AbortSignal, write: () => Promise<T>): Promise<T> {
@@ -198,11 +208,13 @@ export class SyncWorker {
 }
 
 /** What becomes of a run whose connection does not sync. */
-function setAside(state: ConnectionState | undefined): RunPatch {
-  if (state === undefined || state === 'DELETING') {
-    return { state: 'CANCELLED', endTime: new Date(), note: 'the connection is deleted' };
+function setAside({ request }: Run, state: ConnectionState | undefined): RunPatch {
+  const isDeleted = state === undefined || state === 'DELETING';
+  if (isDeleted || request === 'CANCEL') {
+    const note = isDeleted ? 'the connection is deleted' : undefined;
+    return { state: 'CANCELLED', endTime: new Date(), request: undefined, note };
   }
-  return { state: 'PAUSED', note: 'the connection is paused' };
+  return { state: 'PAUSED', request: undefined, note: 'the connection is paused' };
 }
 
 function subject({ id, tenantId, connectionId, model, kind }: Run): object {

@@ -107,6 +107,7 @@ export class ChangeWatch {
       connectionIds.length > 0
         ? await this.#named()
         : await this.connections.list(this.tenantId, MAX_TENANT_CONNECTIONS);
+    if (first && connectionIds.length > 0) this.#requireModels(found);
     const cursors = first ? [...this.request.cursors] : [];
     if (cursors.length > found.length) throw strayCursor();
     for (const connection of found) {
@@ -125,6 +126,13 @@ export class ChangeWatch {
       throw strayCursor();
     }
     if (connectionIds.length === 0) this.#forget(new Set(found.map(({ _id }) => _id)));
+  }
+
+  /** A misspelt model would be a watch that never tells anything. */
+  #requireModels(found: readonly ConnectionDocument[]): void {
+    const known = new Set(found.flatMap(({ scope }) => scope.models.map(({ model }) => model)));
+    if (![...this.#models].every((model) => known.has(model)))
+      throw new TidemarkError('MODEL_NOT_FOUND', 'no connection watched has such a model in its scope');
   }
 
   #forget(present: ReadonlySet<string>): void {

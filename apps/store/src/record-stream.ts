@@ -23,6 +23,8 @@ import {
 } from './record-request.js';
 
 const PAGE_BYTES = 1024 * 1024;
+/** How far a reader's clock may be ahead before it is told so. */
+const CLOCK_TOLERANCE_MS = 60_000;
 /** A full read goes on to what was committed while it ran, so often at most. */
 const MAX_ROUNDS = 8;
 
@@ -80,6 +82,12 @@ export class RecordStream {
     }
     const updatedAfter = start === undefined ? undefined : moment(start.value, 'updated_after');
     const clock = await this.reader.fence(uid);
+    if (updatedAfter !== undefined && updatedAfter.getTime() > clock.at.getTime() + CLOCK_TOLERANCE_MS) {
+      throw invalidField(
+        'updated_after',
+        'lies in the future; use `completeThrough` of the last read, or a moment that has been',
+      );
+    }
     return {
       after: updatedAfter === undefined ? 0 : await this.reader.sequenceAt(uid, updatedAfter, clock.seq),
       clock,

@@ -356,6 +356,14 @@ describe('reads', () => {
     expect(byCursor.records).toEqual(after.records);
   });
 
+  it('after a moment in the future are refused, not empty', async () => {
+    const writer = await newWriter();
+    const read = (ms: number) =>
+      writer.records({ start: { $case: 'updatedAfter', value: new Date(Date.now() + ms) } });
+    await expect(read(3_600_000)).rejects.toMatchObject({ reason: 'REQUEST_INVALID' });
+    expect((await read(1_000)).records).toEqual([]);
+  });
+
   it('cut by a limit give a cursor and a watermark that lose nothing', async () => {
     const writer = await newWriter();
     await writer.full('employees', 'run-1', many(10), many(20).slice(10));
@@ -389,6 +397,7 @@ describe('reads', () => {
     await expect(read(writer, `${cursor.slice(0, -2)}AA`)).rejects.toMatchObject({
       reason: 'CURSOR_INVALID',
     });
+    await expect(read(writer, `${cursor}=`)).rejects.toMatchObject({ reason: 'CURSOR_INVALID' });
     await expect(read(writer, 'x'.repeat(5000))).rejects.toMatchObject({ reason: 'CURSOR_INVALID' });
     await expect(read(writer, '')).rejects.toMatchObject({ reason: 'CURSOR_INVALID' });
     await removeAll(writer);
@@ -547,6 +556,12 @@ describe('watches', () => {
       watch.responses.filter(({ marker }) => marker?.runId === 'run-1').map(({ marker }) => marker?.kind),
     ).toEqual([2]);
     await watch.stop();
+  });
+
+  it('are refused when no connection watched has a model asked for', async () => {
+    const writer = await newWriter();
+    const watch = follow({ connectionIds: [writer.connectionId], models: ['employees', 'jobs'] });
+    expect(await watch.ended).toMatchObject({ reason: 'MODEL_NOT_FOUND' });
   });
 
   it("follow all of the tenant's connections, those made later included, and only the models asked for", async () => {

@@ -8,6 +8,8 @@ const MAX_PROPERTIES = 200;
 const MAX_COLUMNS = 5000;
 /** Deeper levels are left open. */
 const MAX_DEPTH = 12;
+/** Places of one model at most, however they are nested: those that come later make maps of their objects. */
+const MAX_PLACES = 20_000;
 /** Share of a field's values that have to look sensitive for the field to be taken for it. */
 const SENSITIVE_SHARE = 0.5;
 
@@ -30,6 +32,7 @@ interface Place {
 /** Infers a JSON Schema and the sensitive fields from sample records. Neither ever holds a value of theirs. */
 export class SchemaInference {
   private readonly root = newPlace();
+  private places = 0;
 
   /** Adds a top-level field that is known to exist, whatever the records hold. */
   declare(field: string): void {
@@ -38,7 +41,7 @@ export class SchemaInference {
 
   /** Learns from one record. */
   add(record: JsonValue): void {
-    learn(this.root, record, 0);
+    this.learn(this.root, record, 0);
   }
 
   /** JSON Schema (draft 2020-12) that all records so far fulfil. */
@@ -59,6 +62,30 @@ export class SchemaInference {
     collectSensitive(this.root, [], paths);
     return paths.sort();
   }
+
+  private learn(place: Place, value: JsonValue, depth: number): void {
+    place.types.add(typeOf(value));
+    if (depth >= MAX_DEPTH) return;
+    if (Array.isArray(value)) {
+      const items = (place.items ??= newPlace());
+      value.forEach((item) => this.learn(items, item, depth + 1));
+    } else if (isJsonObject(value)) this.learnObject(place, value, depth);
+    else if (value !== null && typeof value !== 'boolean')
+      learnScalar(place, String(value), typeof value === 'string');
+  }
+
+  private learnObject(place: Place, value: Record<string, JsonValue>, depth: number): void {
+    for (const [key, member] of Object.entries(value)) {
+      if (place.isMap) return;
+      let property = place.properties.get(key);
+      if (property === undefined) {
+        place.isMap =
+          ++this.places > MAX_PLACES || place.properties.size >= (depth === 0 ? MAX_COLUMNS : MAX_PROPERTIES);
+        place.properties.set(key, (property = newPlace()));
+      }
+      this.learn(property, member, depth + 1);
+    }
+  }
 }
 
 function newPlace(): Place {
@@ -72,27 +99,6 @@ function newPlace(): Place {
     isMap: false,
     items: undefined,
   };
-}
-
-function learn(place: Place, value: JsonValue, depth: number): void {
-  place.types.add(typeOf(value));
-  if (depth >= MAX_DEPTH) return;
-  if (Array.isArray(value)) {
-    const items = (place.items ??= newPlace());
-    value.forEach((item) => learn(items, item, depth + 1));
-  } else if (isJsonObject(value)) learnObject(place, value, depth);
-  else if (value !== null && typeof value !== 'boolean')
-    learnScalar(place, String(value), typeof value === 'string');
-}
-
-function learnObject(place: Place, value: Record<string, JsonValue>, depth: number): void {
-  for (const [key, member] of Object.entries(value)) {
-    if (place.isMap) return;
-    let property = place.properties.get(key);
-    if (property === undefined) place.properties.set(key, (property = newPlace()));
-    learn(property, member, depth + 1);
-    place.isMap = place.properties.size > (depth === 0 ? MAX_COLUMNS : MAX_PROPERTIES);
-  }
 }
 
 function learnScalar(place: Place, text: string, isText: boolean): void {

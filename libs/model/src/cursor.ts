@@ -36,7 +36,12 @@ export function decodeCursor(cursor: string, owner: CursorOwner, key: KeyObject)
   const bytes = Buffer.from(cursor.length <= MAX_CURSOR_LENGTH ? cursor : '', 'base64url');
   const body = bytes.subarray(0, Math.max(0, bytes.length - MAC_BYTES));
   const signature = bytes.subarray(body.length);
-  const genuine = body.length > 9 && body[0] === FORMAT && signature.length === MAC_BYTES;
+  // Only the one spelling that was given: base64 decoders pass over stray bits and characters.
+  const genuine =
+    bytes.toString('base64url') === cursor &&
+    body.length > 9 &&
+    body[0] === FORMAT &&
+    signature.length === MAC_BYTES;
   if (!genuine || !timingSafeEqual(signature, mac(body, owner, key))) throw invalidCursor();
   return { generation: body.toString('utf8', 9), sequence: Number(body.readBigUInt64BE(1)) };
 }

@@ -20,7 +20,11 @@ export async function readConnectionFile(path: string, env: Environment): Promis
     if (code === undefined) {
       throw error;
     }
-    throw usageError(`The connection file ${path} cannot be read (${code}).`);
+    throw usageError(
+      code === 'ENOENT'
+        ? `There is no connection file ${path}.`
+        : `The connection file ${path} cannot be read (${code}).`,
+    );
   }
   return parseConnectionFile(text, { path, env });
 }

@@ -1,7 +1,16 @@
-import { ConnectionState, type Connection, type Model } from '@tidemark/contracts';
+import {
+  ConnectionState,
+  type Connection,
+  type Model,
+  type ModelSchedule,
+  type Schedule,
+} from '@tidemark/contracts';
 import { enumName } from './json.js';
 import { formatFields, formatTable } from './table.js';
-import { formatTime } from './time.js';
+import { formatSeconds, formatTime } from './time.js';
+
+/** The last column may run on. */
+const LONGEST_REASON = 500;
 
 /** Connections as a table, one a line. */
 export function connectionTable(connections: readonly Connection[]): string[] {
@@ -15,7 +24,7 @@ export function connectionTable(connections: readonly Connection[]): string[] {
       { title: 'STATE', value: (row) => enumName(ConnectionState, row.state) },
       { title: 'MODELS', value: (row) => (row.scope?.models ?? []).map(({ model }) => model).join(', ') },
       { title: 'CREATED AT', value: (row) => formatTime(row.createTime) },
-      { title: 'REASON', value: (row) => row.stateReason },
+      { title: 'REASON', value: (row) => row.stateReason, max: LONGEST_REASON },
     ],
     connections,
   );
@@ -33,12 +42,38 @@ export function connectionFields(connection: Connection): string[] {
       ],
       ['Config', Buffer.from(connection.config).toString('utf8')],
       ['Credentials', connection.hasCredentials ? 'stored, sealed' : 'none'],
+      ['Schedule', scheduleText(connection.schedule)],
       ['Created', formatTime(connection.createTime)],
       ['Updated', formatTime(connection.updateTime)],
     ]),
     '',
     ...modelTable(connection.catalogue, connection.scope?.models.map(({ model }) => model) ?? []),
   ];
+}
+
+/** What a connection sets over the default schedule: `full every 3 h; jobs: delta never`. */
+function scheduleText(schedule: Schedule | undefined): string {
+  const models = Object.entries(schedule?.models ?? {});
+  const parts = [
+    intervalsText(schedule),
+    ...models.map(([model, intervals]) => `${model}: ${intervalsText(intervals)}`),
+  ];
+  return parts.filter(Boolean).join('; ') || 'default';
+}
+
+function intervalsText(intervals: Pick<ModelSchedule, 'fullInterval' | 'deltaInterval'> | undefined): string {
+  const given = [
+    ['full', intervals?.fullInterval],
+    ['delta', intervals?.deltaInterval],
+  ] as const;
+  return given
+    .flatMap(([kind, interval]) => {
+      const seconds = Number(interval?.seconds ?? 0n) + (interval?.nanos ?? 0) / 1e9;
+      return interval === undefined
+        ? []
+        : [`${kind} ${seconds === 0 ? 'never' : `every ${formatSeconds(seconds)}`}`];
+    })
+    .join(', ');
 }
 
 /** The models of a catalogue as a table, and whether they are in scope. */

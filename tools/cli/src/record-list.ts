@@ -70,7 +70,7 @@ async function streamRecords(
       ? ''
       : ` ${String(table.hiddenFields)} more fields do not fit: --json shows all.`;
   await cli.notes.lines([
-    `${formatCount(count)} records; complete through ${formatTime(completeThrough)}.${hidden}`,
+    `${formatCount(count)} ${count === 1 ? 'record' : 'records'}; complete through ${formatTime(completeThrough)}.${hidden}`,
     ...(cursor === undefined ? [] : [`Later changes: --cursor ${cursor}`]),
   ]);
 }

@@ -28,6 +28,12 @@ describe('a run meter', () => {
     expect(meter.barLine(80)).toContain('   ?  10 read');
   });
 
+  it('claims no share of a whole that the source has outgrown', () => {
+    const meter = new RunMeter(runOf(7000n));
+    expect(meter.share).toBeUndefined();
+    expect(meter.plainLine()).toBe('acme-hr employees: running, 7,000 read');
+  });
+
   it('measures anew when a run starts over', () => {
     const meter = new RunMeter(runOf(4000n));
     meter.update(runOf(4000n), 0);

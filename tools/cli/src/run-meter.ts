@@ -43,8 +43,14 @@ export class RunMeter {
     if (this.run.state === SyncRunState.SUCCEEDED) {
       return 1;
     }
-    const expected = Number(this.run.expectedRecords ?? 0n);
-    return expected === 0 ? undefined : Math.min(1, Number(this.run.counters?.read ?? 0n) / expected);
+    const { expected } = this;
+    return expected === undefined ? undefined : Number(this.run.counters?.read ?? 0n) / Number(expected);
+  }
+
+  /** Records that the run will read, by what the model last held; undefined when it holds more by now. */
+  private get expected(): bigint | undefined {
+    const { counters, expectedRecords = 0n } = this.run;
+    return expectedRecords > 0n && (counters?.read ?? 0n) <= expectedRecords ? expectedRecords : undefined;
   }
 
   /** One line with a bar, at most `width` columns. */
@@ -66,10 +72,10 @@ export class RunMeter {
   }
 
   private describe(inFull: boolean): string {
-    const { counters, expectedRecords, state } = this.run;
+    const { counters, state } = this.run;
     const read = counters?.read ?? 0n;
-    const known = expectedRecords !== undefined && expectedRecords > 0n && state !== SyncRunState.SUCCEEDED;
-    const of = known ? ` of ${formatCount(expectedRecords)}` : '';
+    const expected = state === SyncRunState.SUCCEEDED ? undefined : this.expected;
+    const of = expected === undefined ? '' : ` of ${formatCount(expected)}`;
     const count = `${formatCount(read)}${of} read`;
     // A bar that moves says by itself that the run is running.
     const isPlain = !inFull && state === SyncRunState.RUNNING;
@@ -77,7 +83,7 @@ export class RunMeter {
     const rate = this.rate;
     if (state === SyncRunState.RUNNING && rate !== undefined) {
       parts.push(`${formatCount(Math.round(rate))}/s`);
-      const left = known ? Number(expectedRecords - read) : 0;
+      const left = expected === undefined ? 0 : Number(expected - read);
       if (left > 0) {
         parts.push(`${formatSeconds(left / rate)} left`);
       }

@@ -99,6 +99,8 @@ function remarks(run: SyncRun): string[] {
       ];
     case SyncRunState.PAUSED:
       return [`${run.model} is paused. Let it go on with: tidemark sync resume ${run.id}`];
+    case SyncRunState.CANCELLED:
+      return [`${run.model}: ${run.summary}`];
     case SyncRunState.SUCCEEDED:
       return (run.counters?.quarantined ?? 0n) === 0n
         ? []
@@ -108,7 +110,6 @@ function remarks(run: SyncRun): string[] {
     case SyncRunState.UNSPECIFIED:
     case SyncRunState.WAITING:
     case SyncRunState.RUNNING:
-    case SyncRunState.CANCELLED:
     case SyncRunState.UNRECOGNIZED:
       return [];
   }

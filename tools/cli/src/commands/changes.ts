@@ -28,9 +28,14 @@ export const changes: Register = (program, cli) => {
     .action(async (connectionId: string, options: WatchOptions) => {
       const gateway = await cli.connect();
       let cursor = options.since;
+      let isSaid = cli.json;
       await untilInterrupted(cli, async () => {
         for await (const batch of follow(gateway, connectionId, options, cli)) {
           cursor = batch.cursor === '' ? cursor : batch.cursor;
+          if (!isSaid) {
+            await cli.notes.lines([`Following the changes of ${connectionId} until Ctrl-C.`]);
+            isSaid = true;
+          }
           await printBatch(cli, batch);
         }
       });

@@ -40,7 +40,7 @@ function quarantineTable(records: readonly QuarantinedRecord[]): string[] {
       { title: 'POSITION', value: (row) => row.position },
       { title: 'ID', value: (row) => row.id ?? '-', max: 36 },
       { title: 'REASON', value: (row) => enumName(RejectReason, row.reason) },
-      { title: 'MESSAGE', value: (row) => row.message },
+      { title: 'MESSAGE', value: (row) => row.message, max: 200 },
       { title: 'REJECTED AT', value: (row) => formatTime(row.rejectedTime) },
       { title: 'RUN', value: (row) => row.runId },
     ],

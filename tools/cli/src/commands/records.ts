@@ -34,7 +34,7 @@ function addList(noun: Command, cli: Cli): void {
     .option('--fields <paths>', 'only these fields: a,b.c', list)
     .option('--where <field=value>', 'only records with this value; may be given several times', collect)
     .option('--limit <n>', 'end after so many', wholeNumber(1, Number.MAX_SAFE_INTEGER))
-    .option('--as-of <time>', 'as they were at that time')
+    .option('--as-of <time>', 'as they were at that time (not offered yet; `records get` does)')
     .description('list records in the order of their changes')
     .action((connectionId: string, model: string, options: ListOptions) =>
       listRecords(cli, connectionId, model, options),

@@ -6,6 +6,11 @@ import { printable } from '../printable.js';
 import { formatTable } from '../table.js';
 import { formatCount, formatTime } from '../time.js';
 
+/** The last column may run on: its end says why a snapshot was not certified. */
+const LONGEST_SUMMARY = 500;
+/** The API tells of so many connections at once. */
+const MOST = 1_000;
+
 interface Row {
   readonly status: ConnectionStatus;
   readonly model: ModelStatus | undefined;
@@ -24,6 +29,11 @@ export const status: Register = (program, cli) => {
       await cli.print({ connections: response.connections.map(statusJson) }, () =>
         statusLines(response.connections),
       );
+      if (response.connections.length >= MOST && !cli.json) {
+        await cli.notes.lines([
+          `These are the first ${formatCount(MOST)}; see any other with: tidemark status CONNECTION`,
+        ]);
+      }
     });
 };
 
@@ -47,7 +57,7 @@ function statusLines(statuses: readonly ConnectionStatus[]): string[] {
       { title: 'LAST FULL', value: (row) => formatTime(row.model?.lastFullTime) },
       { title: 'NEXT FULL', value: (row) => formatTime(row.model?.nextFullTime) },
       { title: 'NEXT DELTA', value: (row) => formatTime(row.model?.nextDeltaTime) },
-      { title: 'LAST RUN', value: (row) => row.model?.lastRunSummary ?? '' },
+      { title: 'LAST RUN', value: (row) => row.model?.lastRunSummary ?? '', max: LONGEST_SUMMARY },
     ],
     rows,
   );

@@ -1,6 +1,7 @@
-import { resolve } from 'node:path';
+import { delimiter, resolve } from 'node:path';
 import type { SyncRun } from '@tidemark/contracts';
 import { isTidemarkError, type TidemarkError } from '@tidemark/model';
+import type { Environment } from '@tidemark/runtime';
 import { Option } from 'commander';
 import type { Cli, Register } from '../cli.js';
 import { errorText } from '../error-text.js';
@@ -36,7 +37,7 @@ export const up: Register = (program, cli) => {
     .option('--port <n>', 'where the gateway listens on 127.0.0.1', wholeNumber(0, 65_535), 7100)
     .option(
       '--root <dir>',
-      'a folder that the connector file may read from; may be given several times (default: this one)',
+      'a folder that the connector file may read from; may be given several times (default: TIDEMARK_FILE_ROOTS, else this one)',
       collect,
     )
     .option('--mongodb-uri <uri>', 'use this replica set instead of an embedded one (default: MONGODB_URI)')
@@ -79,7 +80,7 @@ async function startStack(cli: Cli, options: UpOptions, dataDir: string): Promis
       port: options.port,
       mongodbUri: options.mongodbUri ?? (given === '' ? undefined : given),
       fileRoots: [
-        ...(options.root ?? ['.']).map((root) => resolve(cli.cwd, root)),
+        ...(options.root ?? rootsOf(cli.env)).map((root) => resolve(cli.cwd, root)),
         ...(options.sample === true ? [SAMPLE_FOLDER] : []),
       ],
       env: cli.env,
@@ -100,6 +101,12 @@ async function startStack(cli: Cli, options: UpOptions, dataDir: string): Promis
     await fail(cli, error);
     return undefined;
   }
+}
+
+/** The folders of TIDEMARK_FILE_ROOTS, separated as in PATH; this one when it names none. */
+function rootsOf(env: Environment): string[] {
+  const roots = (env['TIDEMARK_FILE_ROOTS'] ?? '').split(delimiter).filter((root) => root !== '');
+  return roots.length === 0 ? ['.'] : roots;
 }
 
 async function sayReady(cli: Cli, { target: { address }, processes }: Stack, dataDir: string): Promise<void> {
@@ -126,7 +133,7 @@ async function runSample(
     const result = await mirrorSample(gateway, cli.env, show, signal).finally(() => progress.end());
     await printSample(cli, result);
     if (options.once !== true) {
-      await cli.notes.lines(['', ...nextSteps(cli.cwd, dataDir)]);
+      await cli.notes.lines(['', ...nextSteps(cli.cwd, dataDir, new Date())]);
     }
     cli.exitCode = options.once === true ? exitCodeOfRuns(result.runs) : ExitCode.DONE;
   } catch (error) {

@@ -29,7 +29,7 @@ describe('a log file', () => {
 describe('a line of a log', () => {
   it.each([
     ['{"level":"warn","msg":"slow"}', 'store warn: slow'],
-    ['{"level":"error","msg":"failed","error":{"message":"no luck"}}', 'store error: failed (no luck)'],
+    ['{"level":"error","msg":"failed","error":{"message":"no luck"}}', 'store error: failed: no luck'],
     ['{"level":"info","msg":"ready"}', undefined],
     ['(node:1) Warning: something', undefined],
   ])('%s shows as %j', (line, shown) => {

@@ -19,7 +19,7 @@ export function troubleIn(line: string, service: string): string | undefined {
     return undefined;
   }
   const { level, msg, error } = parsed.data;
-  const text = `${service} ${level}: ${msg}${error === undefined ? '' : ` (${error.message})`}`;
+  const text = `${service} ${level}: ${msg}${error === undefined ? '' : `: ${error.message}`}`;
   return printable(text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text);
 }
 

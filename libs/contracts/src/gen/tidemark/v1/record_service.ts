@@ -112,7 +112,7 @@ export interface StreamRecordsRequest {
   /** Where to start; unset: everything. */
   start:
     | //
-    /** Records changed after this moment. */
+    /** Records changed after this moment. One that lies more than a minute ahead is refused. */
     { $case: "updatedAfter"; value: Date }
     | //
     /** Records changed after this cursor. */
