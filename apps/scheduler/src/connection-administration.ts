@@ -1,4 +1,11 @@
-import { defaultScope, TidemarkError, validateScope, widenedModels } from '@tidemark/model';
+import {
+  defaultScope,
+  refuseNewPrimaryKeys,
+  TidemarkError,
+  validateScheduleModels,
+  validateScope,
+  widenedModels,
+} from '@tidemark/model';
 import type { Logger } from '@tidemark/runtime';
 import { connectionKey, type CatalogueEntry, type Connection, type ConnectionKey } from './connection.js';
 import type { ConnectionRemoval } from './connection-removal.js';
@@ -42,6 +49,7 @@ export class ConnectionAdministration {
     });
     const known = catalogue.map(toCatalogueModel);
     const models = request.scope === undefined ? defaultScope(known) : validateScope(request.scope, known);
+    validateScheduleModels(schedule, models);
     const sealedCredentials = this.parts.targets.seal(key, credentials);
     const now = new Date();
     const connection: Connection = {
@@ -160,8 +168,12 @@ function updated(
     request.scope === undefined
       ? stored
       : validateScope(request.scope, catalogue.map(toCatalogueModel), stored);
-  const widened = widenedModels(stored, models);
   const { config, schedule, guard } = request;
+  validateScheduleModels(schedule, models);
+  refuseNewPrimaryKeys(stored, before.catalogue, catalogue);
+  const widened = widenedModels(stored, models);
+  // Another config may show another source: every model is read anew, at once.
+  const reread = Buffer.compare(before.config, config) === 0 ? widened : models.map(({ model }) => model);
   return {
     ...before,
     config,
@@ -171,7 +183,7 @@ function updated(
     scope: { models, revision: before.scope.revision + (widened.length > 0 ? 1 : 0) },
     catalogue,
     updateTime: now,
-    setup: { backfill: [...new Set([...(before.setup?.backfill ?? []), ...widened])], since: now },
+    setup: { backfill: [...new Set([...(before.setup?.backfill ?? []), ...reread])], since: now },
   };
 }
 

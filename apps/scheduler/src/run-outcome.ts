@@ -71,8 +71,6 @@ function failed(
         notBefore: new Date(now.getTime() + verdict.delayMs),
         note: undefined,
       };
-    case 'REOPEN':
-      return { state: 'WAITING', error, note: undefined };
     case 'START_OVER':
     case 'FAIL':
     case 'NEEDS_ATTENTION':

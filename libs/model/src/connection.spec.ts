@@ -4,6 +4,8 @@ import {
   defaultScope,
   inDependencyOrder,
   isConnectionId,
+  refuseNewPrimaryKeys,
+  validateScheduleModels,
   validateScope,
   widenedModels,
   type CatalogueModel,
@@ -160,4 +162,25 @@ test('models come after those they depend on, all of them once, though they go i
     { name: 'c', dependsOn: ['b'] },
   ];
   expect(inDependencyOrder(['c', 'b', 'a'], chain)).toEqual(['a', 'b', 'c']);
+});
+
+describe('what an update may not change silently', () => {
+  const scope = [{ model: 'employees', fields: ['id'] }];
+
+  test('a schedule names models in scope only', () => {
+    expect(() => validateScheduleModels({ models: { employees: {} } }, scope)).not.toThrow();
+    expect(() => validateScheduleModels({ models: { employes: {} } }, scope)).toThrow(
+      'spec.schedule.models.employes is no model in scope',
+    );
+  });
+
+  test('the primary key of a model in scope stays', () => {
+    const key = (...primaryKey: string[]) => [{ name: 'employees', primaryKey }];
+    expect(() => refuseNewPrimaryKeys(scope, key('id'), key('id'))).not.toThrow();
+    expect(() => refuseNewPrimaryKeys(scope, key('id'), [])).not.toThrow();
+    expect(() => refuseNewPrimaryKeys([], key('id'), key('name'))).not.toThrow();
+    expect(() => refuseNewPrimaryKeys(scope, key('id'), key('id', 'name'))).toThrow(
+      'primary key of employees',
+    );
+  });
 });

@@ -1,6 +1,7 @@
 import { TidemarkError, type FieldViolation } from './errors.js';
 import { formatPath, parsePath } from './field-path.js';
 import { fieldPaths, knowsPath } from './catalogue-schema.js';
+import type { ScheduleSpec } from './schedule.js';
 import { compileScope, scopeContains } from './scope.js';
 
 /** Whether a connection syncs. */
@@ -108,6 +109,38 @@ function refusal(
 ): TidemarkError {
   const faults = violations.slice(0, 10).map(({ field, description }) => `${field} ${description}`);
   return new TidemarkError(reason, `the scope is faulty: ${faults.join('; ')}`, { violations });
+}
+
+/** Throws REQUEST_INVALID if a schedule names a model that is not in scope: its settings would silently never count. */
+export function validateScheduleModels(schedule: ScheduleSpec, scope: readonly ModelScopeSpec[]): void {
+  const known = new Set(scope.map(({ model }) => model));
+  const violations = Object.keys(schedule.models)
+    .filter((model) => !known.has(model))
+    .map((model) => ({ field: `spec.schedule.models.${model}`, description: 'is no model in scope' }));
+  if (violations.length === 0) return;
+  const faults = violations.map(({ field, description }) => `${field} ${description}`).join('; ');
+  throw new TidemarkError('REQUEST_INVALID', `the schedule is faulty: ${faults}`, { violations });
+}
+
+/**
+ * Throws REQUEST_INVALID if a model in scope would get another primary key: every record would be created under a new id and
+ * deleted under its old one.
+ */
+export function refuseNewPrimaryKeys(
+  scope: readonly ModelScopeSpec[],
+  before: readonly Pick<CatalogueModel, 'name' | 'primaryKey'>[],
+  after: readonly Pick<CatalogueModel, 'name' | 'primaryKey'>[],
+): void {
+  for (const { model } of scope) {
+    const [old, fresh] = [before, after].map(
+      (models) => models.find(({ name }) => name === model)?.primaryKey,
+    );
+    if (old === undefined || fresh === undefined || JSON.stringify(old) === JSON.stringify(fresh)) continue;
+    const description = `would change the primary key of ${model}; delete the connection and create it anew`;
+    throw new TidemarkError('REQUEST_INVALID', `the config ${description}`, {
+      violations: [{ field: 'spec.config', description }],
+    });
+  }
 }
 
 /** The models to which a new scope adds something. Throws SCOPE_NARROWING_UNSUPPORTED if it takes something away. */

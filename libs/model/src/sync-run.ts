@@ -103,7 +103,6 @@ export type FailureVerdict =
   /** Try again from the checkpoint after `delayMs`; `failures` is the new count. */
   | { readonly action: 'RETRY'; readonly delayMs: number; readonly failures: number }
   /** Ask the store where the run stands and read on at once. */
-  | { readonly action: 'REOPEN' }
   /** This snapshot is worthless; a new run reads the source anew. */
   | { readonly action: 'START_OVER' }
   /** It ends here. */
@@ -138,6 +137,7 @@ export function judgeFailure(facts: FailureFacts): FailureVerdict {
   switch (facts.reason) {
     case 'SOURCE_UNAVAILABLE':
     case 'DEADLINE_EXCEEDED':
+    case 'PAGE_OUT_OF_ORDER':
       return facts.failures >= RETRY_BUDGET ? { action: 'FAIL' } : retry(facts, facts.failures + 1);
     case 'SERVICE_UNAVAILABLE':
     case 'DATABASE_UNAVAILABLE':
@@ -145,8 +145,6 @@ export function judgeFailure(facts: FailureFacts): FailureVerdict {
     case 'CIRCUIT_OPEN':
       // Nothing was tried, so it costs nothing of the budget; the breaker lets a real attempt through in time.
       return retry(facts, facts.failures);
-    case 'PAGE_OUT_OF_ORDER':
-      return { action: 'REOPEN' };
     case 'SOURCE_CHANGED':
       return facts.startedOver ? { action: 'FAIL' } : { action: 'START_OVER' };
     case 'SOURCE_CREDENTIALS_REJECTED':

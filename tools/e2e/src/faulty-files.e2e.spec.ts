@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { expectDone, World } from './world.js';
+import { expectDone, until, World } from './world.js';
 
 // No fault of a file ever deletes a record.
 
@@ -136,5 +136,20 @@ describe('a file', () => {
     await world.write('staff.csv.gz', gzipSync(HEADER + rows(90)).subarray(0, -20));
     await world.sync(name);
     expect(await live()).toBe(100);
+  });
+
+  it('whose connection is updated is read anew, and never under another primary key', async () => {
+    await mirror();
+    await world.write('other.csv', `${HEADER}${rows(101)}`);
+    const update = async (staff: object) => {
+      const models = { staff: { primaryKey: ['id'], columns: { level: 'integer' }, ...staff } };
+      const config = { path: world.exports, models };
+      const connection = { name, connector: 'file', config, schedule: { fullInterval: '0s' } };
+      await world.write('../update.json', JSON.stringify(connection));
+      return world.run('connections', 'update', name, '-f', `${world.folder}/update.json`);
+    };
+    expect(await update({ file: 'staff.csv', primaryKey: ['name'] })).toMatchObject({ code: 2 });
+    expectDone(await update({ file: 'other.csv' }));
+    await until(async () => (await live()) === 101);
   });
 });
