@@ -19,6 +19,7 @@ export default {
   },
   globalSetup: '<rootDir>/jest/global-setup.mjs',
   globalTeardown: '<rootDir>/jest/global-teardown.mjs',
+  reporters: ['default', '<rootDir>/jest/count-reporter.mjs'],
   maxWorkers: 2,
   testTimeout: 60_000,
   watchman: false,
