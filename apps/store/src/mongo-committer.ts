@@ -1,23 +1,8 @@
-import {
-  changedFields,
-  formatPath,
-  parseJson,
-  RejectedRecordError,
-  scopeViolation,
-  splitPath,
-  TidemarkError,
-  type JsonValue,
-} from '@tidemark/model';
+import { changedFields, TidemarkError } from '@tidemark/model';
 import { withTransaction } from '@tidemark/mongo';
-import { Binary, type ClientSession, type UpdateFilter } from 'mongodb';
-import {
-  planCommit,
-  type CommitPlan,
-  type Observation,
-  type PlannedChange,
-  type Rejection,
-  type StoredState,
-} from './commit-plan.js';
+import type { ClientSession } from 'mongodb';
+import { checkBounds, parsePayload, verifyPayloads, type CommitPage } from './commit-page.js';
+import { planCommit, type Observation, type PlannedChange, type StoredState } from './commit-plan.js';
 import type { KeyedMutex } from './keyed-mutex.js';
 import { connectionKey, FULL, type Lease } from './lease.js';
 import { CommitConflict, requireHead, writeChanges, type RecordWrite } from './mongo-change-writer.js';
@@ -26,33 +11,21 @@ import {
   idOfKey,
   recordKey,
   type ConnectionDocument,
-  type CountersDocument,
   type RecordDocument,
   type RunDocument,
   type StoreDatabase,
 } from './mongo-collections.js';
 import { modelScope, notFound, type MongoConnections } from './mongo-connections.js';
 import { writeQuarantine } from './mongo-quarantine.js';
+import { advanceRun, isCommitted } from './mongo-run-progress.js';
 import type { MongoRuns } from './mongo-runs.js';
 import type { MongoSeenKeys } from './mongo-seen-keys.js';
-
-/** One page of a run. */
-export interface CommitPage {
-  readonly pageNumber: number;
-  readonly observedSequence: number;
-  readonly observations: readonly Observation[];
-  readonly rejections: readonly Rejection[];
-  readonly checkpoint: Uint8Array;
-}
 
 /** What became of a page: the run after it, or the payloads that it lacks. */
 export type CommitResult =
   { readonly missing: readonly number[] } | { readonly run: RunDocument; readonly unchangedShare: number };
 
 const CONFLICT_BUDGET_MS = 20_000;
-const MAX_PAGE_RECORDS = 1_000;
-const MAX_PAGE_BYTES = 12 * 1024 * 1024;
-const MAX_CHECKPOINT_BYTES = 64 * 1024;
 
 /** Commits pages (R2, R3): plans outside a transaction, writes inside one that holds only if nothing came between. */
 export class MongoCommitter {
@@ -70,7 +43,7 @@ export class MongoCommitter {
     const known = this.connections.known(lease.tenantId, lease.connectionId);
     // Before its turn comes: the page ahead is still being written then. The turn itself is taken before anything is
     // awaited, so that pages sent one behind the other commit in that order.
-    if (known !== undefined) verifyPayloads(page, known, lease.model);
+    if (known !== undefined) verifyPayloads(page, modelScope(known, lease.model), lease.model);
     return this.mutex.run(connectionKey(lease), async () => {
       const connection = known ?? (await this.connections.get(lease.tenantId, lease.connectionId));
       return retryConflicts(() => this.#attempt(connection, connection === known, lease, page));
@@ -97,7 +70,7 @@ export class MongoCommitter {
     if (clock === null) throw notFound();
     if (isCommitted(run, page)) return { run, unchangedShare: 0 };
     if (!verified || current.scope.revision !== connection.scope.revision)
-      verifyPayloads(page, current, lease.model);
+      verifyPayloads(page, modelScope(current, lease.model), lease.model);
     const stored = await this.#stored(uid, lease.model, page.observations);
     const seen = lease.kind === FULL ? await this.seenKeys.load(run) : undefined;
     const plan = planCommit(page.observations, page.rejections, {
@@ -143,7 +116,7 @@ export class MongoCommitter {
     if (keys.length === 0) return stored;
     const projection = { v: 1, s: 1, r: 1, o: 1, f: 1 };
     const documents = await this.db.records
-      .find({ _id: { $in: keys } }, { projection, batchSize: MAX_PAGE_RECORDS + 1 })
+      .find({ _id: { $in: keys } }, { projection, batchSize: keys.length + 1 })
       .toArray();
     for (const { _id, v, s, r, o, f } of documents) {
       const state = {
@@ -210,92 +183,8 @@ export async function readPrevious(
   return new Map(documents.map((document) => [idOfKey(document._id, model, uid), document]));
 }
 
-/** Proves every payload of a page to lie within the scope; nobody else's word is taken for it (P3). Throws SCOPE_VIOLATED. */
-function verifyPayloads({ observations }: CommitPage, connection: ConnectionDocument, model: string): void {
-  const scope = modelScope(connection, model);
-  for (const { payload } of observations) {
-    if (payload === undefined) continue;
-    const violation = scopeViolation(parsePayload(payload, model), scope);
-    if (violation === undefined) continue;
-    // Not by its name: that may be personal, too, and nothing outside the scope may get into an error.
-    const parent = formatPath(splitPath(violation).slice(0, -1));
-    throw new TidemarkError(
-      'SCOPE_VIOLATED',
-      `a record of ${model} came with a field ${parent === '' ? '' : `below ${parent} `}that the scope does not allow`,
-    );
-  }
-}
-
-function parsePayload(payload: Uint8Array, model: string): JsonValue {
-  try {
-    return parseJson(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
-  } catch (error) {
-    if (!(error instanceof RejectedRecordError)) throw error;
-    throw new TidemarkError(
-      'SOURCE_CONTRACT_BROKEN',
-      `the connector sent a record of ${model} that is ${error.message}`,
-    );
-  }
-}
-
 /** What a delta read while another run wrote the same records is neither older nor newer for certain; read again, it is newer. */
 function overtaken(count: number): TidemarkError {
   const message = `another run changed ${count} of the page's records while it was read; begin the run again to read them anew`;
   return new TidemarkError('PAGE_OUT_OF_ORDER', message);
-}
-
-function isCommitted(run: RunDocument, page: CommitPage): boolean {
-  if (run.state === 'READING' && run.pages === page.pageNumber) return false;
-  const same =
-    run.pages === page.pageNumber + 1 && Buffer.compare(run.checkpoint.buffer, page.checkpoint) === 0;
-  if (same) return true;
-  const message = `page ${page.pageNumber} does not follow the ${run.pages} committed ones; begin the run again`;
-  throw new TidemarkError('PAGE_OUT_OF_ORDER', message);
-}
-
-function advanceRun(
-  page: CommitPage,
-  plan: CommitPlan,
-  writes: readonly RecordWrite[],
-  head: number,
-): UpdateFilter<RunDocument> {
-  const count = (...operations: string[]): number =>
-    writes.filter(({ change }) => operations.includes(change.operation)).length;
-  const counters: CountersDocument = {
-    read: page.observations.length + page.rejections.length,
-    created: count('CREATED', 'RESTORED'),
-    updated: count('UPDATED'),
-    unchanged: plan.unchanged,
-    deleted: count('DELETED'),
-    quarantined: plan.rejections.length,
-    stale: plan.stale,
-  };
-  return {
-    $set: {
-      checkpoint: new Binary(page.checkpoint),
-      ...(writes.length > 0 ? { lastSequence: head + writes.length } : {}),
-    },
-    $inc: {
-      pages: 1,
-      ownSequences: writes.length,
-      seenLive: plan.seenLive.length,
-      repeats: plan.repeats,
-      anonymousRejections: plan.rejections.filter(({ id }) => id === undefined).length,
-      duplicateIds: plan.rejections.filter(({ reason }) => reason === 'ID_DUPLICATE').length,
-      ...Object.fromEntries(Object.entries(counters).map(([name, value]) => [`counters.${name}`, value])),
-    },
-  };
-}
-
-function checkBounds({ observations, rejections, checkpoint }: CommitPage): void {
-  const bytes = observations.reduce((sum, { payload }) => sum + (payload?.byteLength ?? 0), 0);
-  if (observations.length + rejections.length > 2 * MAX_PAGE_RECORDS || bytes > MAX_PAGE_BYTES) {
-    throw new TidemarkError(
-      'LIMIT_EXCEEDED',
-      `a page holds at most ${MAX_PAGE_RECORDS} records and ${MAX_PAGE_BYTES} bytes`,
-    );
-  }
-  if (checkpoint.byteLength > MAX_CHECKPOINT_BYTES) {
-    throw new TidemarkError('LIMIT_EXCEEDED', `a checkpoint has at most ${MAX_CHECKPOINT_BYTES} bytes`);
-  }
 }

@@ -15,7 +15,7 @@ import { DEFAULT_GUARD, type GuardLimits } from './certificate.js';
 import type { Observation, Rejection } from './commit-plan.js';
 import type { Lease } from './lease.js';
 import type { CertificateDocument, RunDocument } from './mongo-collections.js';
-import type { CommitPage } from './mongo-committer.js';
+import type { CommitPage } from './commit-page.js';
 import type { ScopeSpec } from './mongo-connections.js';
 import type { DeleteDecision, RunEnd } from './mongo-finisher.js';
 import { invalidField } from './record-request.js';

@@ -1,7 +1,8 @@
 import { SyncKind } from '@tidemark/contracts';
 import { OPERATION, type CommitDocument } from '../mongo-collections.js';
 import { line } from './model-readers.js';
-import { expectSame, type ModelWorld } from './model-world.js';
+import { expectSame } from './expect-same.js';
+import type { ModelWorld } from './model-world.js';
 import type { ModelWriter } from './model-writer.js';
 
 /** Throws for a tombstone of a full run whose record never was missing since the run began and a delta last saw it. */

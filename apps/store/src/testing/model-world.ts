@@ -1,3 +1,4 @@
+import { expectSame } from './expect-same.js';
 import { DeleteDecision, SyncKind } from '@tidemark/contracts';
 import type { TestDatabase } from '../../../../jest/database.js';
 import { startStore, TestWriter, type StoreHarness } from './harness.js';
@@ -186,16 +187,4 @@ export class ModelWorld {
   async stop(): Promise<void> {
     await this.watcher.stop();
   }
-}
-
-/** Throws with both sides when two maps differ. */
-export function expectSame(
-  what: string,
-  found: ReadonlyMap<string, unknown>,
-  expected: ReadonlyMap<string, unknown>,
-): void {
-  const text = (map: ReadonlyMap<string, unknown>): string =>
-    JSON.stringify([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
-  if (text(found) !== text(expected))
-    throw new Error(`${what}: found ${text(found)}, expected ${text(expected)}`);
 }
