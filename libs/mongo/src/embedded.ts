@@ -7,7 +7,7 @@ import { choosePort, refuseUsedDirectory } from './embedded-checks.js';
 import { becomePrimary, REPLICA_SET } from './replica-set.js';
 
 const LOOPBACK = '127.0.0.1';
-const DEFAULT_CACHE_MB = 64;
+const DEFAULT_CACHE_MB = 48;
 const OPLOG_MB = 1024;
 const LAUNCH_TIMEOUT_MS = 60_000;
 const PORT_ATTEMPTS = 3;
@@ -22,7 +22,7 @@ export interface EmbeddedMongoOptions {
   readonly dataDir: string;
   /** 0, the default, takes a free port. */
   readonly port?: number;
-  /** WiredTiger's cache in MB; 64 by default. */
+  /** WiredTiger's cache in MB; 48 by default. */
   readonly cacheSizeMB?: number;
   /** Server parameters, as `--setParameter` takes them. */
   readonly parameters?: Readonly<Record<string, string>>;

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { isTidemarkError } from '@tidemark/model';
 import { parseConnectionFile } from './connection-file.js';
 
-const PATH = '/work/hr/connection.yaml';
+const PATH = '/srv/hr/connection.yaml';
 
 function parse(text: string, env: Record<string, string> = {}) {
   return parseConnectionFile(text, { path: PATH, env });
@@ -74,8 +74,8 @@ guard: { maxDeletedShare: 0.1, minDeletedRecords: 10 }
   });
 
   it.each([
-    ['a relative folder', 'path: ./exports', '/work/hr/exports'],
-    ['a folder above', 'path: ../exports', '/work/exports'],
+    ['a relative folder', 'path: ./exports', '/srv/hr/exports'],
+    ['a folder above', 'path: ../exports', '/srv/exports'],
     ['an absolute folder', 'path: /data', '/data'],
   ])('takes %s of the connector file as seen from the file itself', (_, config, expected) => {
     const spec = parse(`{name: a, connector: file, config: {${config}}}`);
