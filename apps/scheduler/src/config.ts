@@ -1,21 +1,16 @@
 import {
   address,
-  logLevel,
   readEnvironment,
-  secret,
+  serviceSettings,
+  serviceVariables,
   type Environment,
-  type LogLevel,
+  type ServiceSettings,
 } from '@tidemark/runtime';
 import { parseApiKey } from '@tidemark/model';
 import { z } from 'zod';
 
 /** Settings of the scheduler. */
-export interface SchedulerConfig {
-  /** Where to listen, host:port. */
-  readonly listen: string;
-  /** What services prove themselves to each other with. */
-  readonly internalToken: string;
-  readonly logLevel: LogLevel;
+export interface SchedulerConfig extends ServiceSettings {
   /** The control database, with its name. */
   readonly mongodbUri: string;
   readonly storeAddress: string;
@@ -32,9 +27,7 @@ const MASTER_KEY_BYTES = 32;
 const CONNECTOR = /^([a-z][a-z0-9-]{0,62})=(.+:\d{1,5})$/;
 
 const schema = z.object({
-  TIDEMARK_LISTEN: address.default('127.0.0.1:0'),
-  TIDEMARK_INTERNAL_TOKEN: secret,
-  TIDEMARK_LOG_LEVEL: logLevel,
+  ...serviceVariables,
   TIDEMARK_CONTROL_MONGODB_URI: z
     .string()
     .startsWith('mongodb', 'must be a mongodb:// address with a database name'),
@@ -57,9 +50,7 @@ const schema = z.object({
 export function readConfig(env: Environment): SchedulerConfig {
   const values = readEnvironment(schema, env);
   return Object.freeze({
-    listen: values.TIDEMARK_LISTEN,
-    internalToken: values.TIDEMARK_INTERNAL_TOKEN,
-    logLevel: values.TIDEMARK_LOG_LEVEL,
+    ...serviceSettings(values),
     mongodbUri: values.TIDEMARK_CONTROL_MONGODB_URI,
     storeAddress: values.TIDEMARK_STORE_ADDRESS,
     connectors: new Map(values.TIDEMARK_CONNECTORS),

@@ -2,6 +2,7 @@ import { Binary, type AnyBulkWriteOperation, type ClientSession } from 'mongodb'
 import type { PlannedChange } from './commit-plan.js';
 import {
   OPERATION,
+  modelKey,
   recordKey,
   type CommitDocument,
   type RecordDocument,
@@ -165,7 +166,7 @@ async function countLive(
   const live = writes.reduce((sum, { change }) => sum + liveDelta(change.operation), 0);
   if (live === 0) return;
   await db.models.updateOne(
-    { _id: `${target.uid}:${target.model}` },
+    { _id: modelKey(target.uid, target.model) },
     { $inc: { live }, $setOnInsert: { c: target.uid, m: target.model } },
     { session, upsert: true },
   );

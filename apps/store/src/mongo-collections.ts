@@ -246,6 +246,11 @@ export function recordKey(uid: string, model: string, id: string): string {
   return `${uid}:${model}:${id}`;
 }
 
+/** All keys of a model's records: `;` is the character after `:`. */
+export function recordKeys(uid: string, model: string): { $gt: string; $lt: string } {
+  return { $gt: modelPrefix(uid, model), $lt: `${modelKey(uid, model)};` };
+}
+
 /** The id in a record's key. */
 export function idOfKey(key: string, model: string, uid: string): string {
   return key.slice(uid.length + model.length + 2);

@@ -8,8 +8,9 @@ import { writeChanges, type RecordWrite } from './mongo-change-writer.js';
 import {
   idOfKey,
   modelKey,
-  modelPrefix,
   OPERATION,
+  recordKey,
+  recordKeys,
   type ConnectionDocument,
   type ModelDocument,
   type RunDocument,
@@ -86,10 +87,8 @@ export class MongoFinisher {
     const current = await this.connections.get(connection.tenant, connection.name);
     const certificate = certify(run, end, current.scope.revision);
     $set.certificate = certificate;
-    const nothingToDelete =
-      !certificate.certified || end.decision === 'DISCARDED' || (await this.#holdsAll(run));
     const complete = certificate.certified && end.decision !== 'DISCARDED';
-    if (nothingToDelete) return this.#complete(run, $set, complete);
+    if (!complete || (await this.#holdsAll(run))) return this.#complete(run, $set, complete);
     const { deletes, live } = await this.#countDeletes(run);
     if (deletes === 0) return this.#complete(run, $set, complete);
     // Approval is of deletes that were held, never of a snapshot that nobody has seen yet.
@@ -117,7 +116,7 @@ export class MongoFinisher {
   async #holdsAll(run: RunDocument): Promise<boolean> {
     const [clock, model] = await Promise.all([
       this.db.clocks.findOne({ _id: run.c }),
-      this.db.models.findOne({ _id: `${run.c}:${run.m}` }),
+      this.db.models.findOne({ _id: modelKey(run.c, run.m) }),
     ]);
     const undisturbed = clock?.seq === run.startSequence + run.ownSequences;
     return undisturbed && (model?.live ?? 0) === run.seenLive;
@@ -126,7 +125,7 @@ export class MongoFinisher {
   async #countDeletes(run: RunDocument): Promise<{ deletes: number; live: number }> {
     let deletes = 0;
     for await (const ids of this.#absentIds(run)) deletes += ids.length;
-    const model = await this.db.models.findOne({ _id: `${run.c}:${run.m}` });
+    const model = await this.db.models.findOne({ _id: modelKey(run.c, run.m) });
     return { deletes, live: model?.live ?? 0 };
   }
 
@@ -142,7 +141,7 @@ export class MongoFinisher {
     const target = { uid: run.c, model: run.m, runId: run.run, cause: run.kind, head: clock.seq };
     const update: UpdateFilter<RunDocument> = {
       $set: {
-        deletePosition: `${modelPrefix(run.c, run.m)}${ids.at(-1) ?? ''}`,
+        deletePosition: recordKey(run.c, run.m, ids.at(-1) ?? ''),
         ...(writes.length > 0 ? { lastSequence: clock.seq + writes.length } : {}),
       },
       $inc: { 'counters.deleted': writes.length, ownSequences: writes.length },
@@ -156,8 +155,8 @@ export class MongoFinisher {
   /** Ids of live records that the snapshot did not hold and nobody touched or saw since it began, in order, in batches. */
   async *#absentIds(run: RunDocument, batchSize = SCAN_BATCH): AsyncGenerator<string[], undefined> {
     const [seen, touched] = [await this.seenKeys.load(run), await this.seenKeys.touched(run)];
-    const prefix = modelPrefix(run.c, run.m);
-    const range = { $gt: run.deletePosition ?? prefix, $lt: `${run.c}:${run.m};` };
+    const { $gt, $lt } = recordKeys(run.c, run.m);
+    const range = { $gt: run.deletePosition ?? $gt, $lt };
     const cursor = this.db.records
       .find({ _id: range }, { projection: { s: 1, o: 1 }, batchSize: SCAN_BATCH })
       .sort({ _id: 1 });

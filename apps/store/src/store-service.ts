@@ -12,7 +12,7 @@ import type {
   RemoveConnectionRequest,
   RemoveConnectionResponse,
 } from '@tidemark/contracts';
-import type { StoreDatabase } from './mongo-collections.js';
+import { modelKey, type StoreDatabase } from './mongo-collections.js';
 import type { MongoCommitter } from './mongo-committer.js';
 import { modelScope, type MongoConnections } from './mongo-connections.js';
 import type { MongoFinisher } from './mongo-finisher.js';
@@ -58,7 +58,7 @@ export class StoreServiceHandler {
     if (run.replaced.length > 0) await runs.settle(run);
     const [clock, model] = await Promise.all([
       db.clocks.findOne({ _id: connection._id }),
-      db.models.findOne({ _id: `${connection._id}:${lease.model}` }),
+      db.models.findOne({ _id: modelKey(connection._id, lease.model) }),
     ]);
     return {
       pages: BigInt(run.pages),

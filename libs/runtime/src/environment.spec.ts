@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { TidemarkError } from '@tidemark/model';
 import { z } from 'zod';
-import { address, logLevel, port, readEnvironment, secret } from './environment.js';
+import { address, logLevel, readEnvironment, secret } from './environment.js';
 
 const SCHEMA = z.object({
-  PORT: port,
+  PORT: z.coerce.number().int().min(0).max(65_535),
   ADDRESS: address,
   LEVEL: logLevel,
   SECRET: secret,

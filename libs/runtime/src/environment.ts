@@ -11,9 +11,6 @@ export type DeepReadonly<T> = T extends (infer E)[]
     ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
     : T;
 
-/** A TCP port; 0 means any free one. */
-export const port = z.coerce.number().int().min(0).max(65_535);
-
 /** `host:port`. */
 export const address = z.string().regex(/^.+:\d{1,5}$/, 'must be host:port, for example 127.0.0.1:7100');
 
@@ -22,6 +19,33 @@ export const logLevel = z.enum(['debug', 'info', 'warn', 'error']).default('info
 
 /** A shared secret. */
 export const secret = z.string().min(32, 'must have at least 32 characters');
+
+/** The variables that every service takes; spread them into its schema. */
+export const serviceVariables = {
+  TIDEMARK_LISTEN: address.default('127.0.0.1:0'),
+  TIDEMARK_INTERNAL_TOKEN: secret,
+  TIDEMARK_LOG_LEVEL: logLevel,
+};
+
+/** The settings that every service has. */
+export interface ServiceSettings {
+  /** Where to listen, `host:port`. */
+  readonly listen: string;
+  /** What the services prove themselves to each other with. */
+  readonly internalToken: string;
+  readonly logLevel: z.output<typeof logLevel>;
+}
+
+/** Names what `serviceVariables` read. */
+export function serviceSettings(values: {
+  readonly [Name in keyof typeof serviceVariables]: z.output<(typeof serviceVariables)[Name]>;
+}): ServiceSettings {
+  return {
+    listen: values.TIDEMARK_LISTEN,
+    internalToken: values.TIDEMARK_INTERNAL_TOKEN,
+    logLevel: values.TIDEMARK_LOG_LEVEL,
+  };
+}
 
 /**
  * Reads settings from the environment by a zod schema whose keys are the variables' names. An empty variable counts as

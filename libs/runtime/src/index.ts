@@ -4,12 +4,12 @@ export { configure } from './configure.js';
 export { delay } from './delay.js';
 export {
   address,
-  logLevel,
-  port,
   readEnvironment,
-  secret,
+  serviceSettings,
+  serviceVariables,
   type DeepReadonly,
   type Environment,
+  type ServiceSettings,
 } from './environment.js';
 export { describeError, type ErrorDescription } from './error-description.js';
 export { runService, type Part, type RunningService, type ServiceOptions } from './lifecycle.js';

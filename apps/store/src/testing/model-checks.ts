@@ -1,5 +1,5 @@
 import { SyncKind } from '@tidemark/contracts';
-import { OPERATION, type CommitDocument } from '../mongo-collections.js';
+import { OPERATION, recordKey, type CommitDocument } from '../mongo-collections.js';
 import { line } from './model-readers.js';
 import { expectSame } from './expect-same.js';
 import type { ModelWorld } from './model-world.js';
@@ -25,7 +25,7 @@ export async function checkDeletes(world: ModelWorld, writer: ModelWriter): Prom
 export async function checkDelta(world: ModelWorld, writer: ModelWriter): Promise<void> {
   for (const [id, n] of writer.source.changedWithin(Number(writer.from), writer.readUpTo)) {
     if (writer.unread.has(id)) continue;
-    const record = await world.stores[0].db.records.findOne({ _id: `${world.uid}:${writer.model}:${id}` });
+    const record = await world.stores[0].db.records.findOne({ _id: recordKey(world.uid, writer.model, id) });
     const stored =
       record?.p === undefined
         ? undefined
