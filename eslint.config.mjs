@@ -48,8 +48,8 @@ export default tseslint.config(
       '@nx/enforce-module-boundaries': [
         'error',
         {
-          // The tests' database belongs to no package.
-          allow: ['jest/database\\.js$'],
+          // The tests' databases belong to no package.
+          allow: ['jest/(database|faulty-mongo|lossy-proxy|replica-set)\\.js$'],
           depConstraints: [
             { sourceTag: 'type:contracts', onlyDependOnLibsWithTags: [] },
             { sourceTag: 'type:model', onlyDependOnLibsWithTags: [] },

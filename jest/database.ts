@@ -12,11 +12,17 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Connects to the run's MongoDB, which jest's global setup started, and gives back a new, empty database. */
-export async function testDatabase(): Promise<TestDatabase> {
-  const uri = testMongoUri();
-  const client = await connectMongo(uri, { appName: 'tidemark-tests' });
-  const db = client.db(`test_${randomUUID().replaceAll('-', '')}`);
+/**
+ * Connects to the run's MongoDB, which jest's global setup started, or to the one at `uri`, and gives back a new, empty
+ * database, or the one of that name. An `appName` of its own lets a test set fail points for this client alone.
+ */
+export async function testDatabase(
+  uri = testMongoUri(),
+  appName = 'tidemark-tests',
+  name = `test_${randomUUID().replaceAll('-', '')}`,
+): Promise<TestDatabase> {
+  const client = await connectMongo(uri, { appName });
+  const db = client.db(name);
   return {
     uri,
     client,

@@ -33,6 +33,7 @@ describe('discovery', () => {
       columns: { hours: 'number' },
       sensitive: ['badge_code'],
       notSensitive: ['token'],
+      indexFields: ['hired', 'id'],
       dependsOn: ['jobs'],
     };
     const [model] = await discover({ models: { people } });
@@ -41,6 +42,7 @@ describe('discovery', () => {
       primaryKey: ['id'],
       capabilities: { full: true, delta: false, webhook: false },
       sensitiveFields: ['badge_code', 'ssn'],
+      indexFields: ['id', 'hired'],
       dependsOn: ['jobs'],
       warnings: [],
     });

@@ -62,6 +62,13 @@ export const modelSettings = z.strictObject({
     .default([])
     .describe('Field paths that are sensitive though discovery does not see it.'),
   notSensitive: fieldNames.default([]).describe('Field paths that only look sensitive.'),
+  indexFields: z
+    .array(z.string().min(1).max(512))
+    .max(8)
+    .default([])
+    .describe(
+      'Field paths that readers may filter on, beside the primary key; a connection whose scope names its index fields goes over them.',
+    ),
   dependsOn: z.array(modelName).max(100).default([]).describe('Models to sync before this one.'),
   countFile: z
     .string()

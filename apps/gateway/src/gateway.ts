@@ -4,7 +4,7 @@ import {
   RecordServiceDefinition,
   SyncServiceDefinition,
 } from '@tidemark/contracts';
-import { createClient, startServer, type RpcLogger } from '@tidemark/rpc';
+import { createClient, startServer, type RpcLogger, type ServerOptions } from '@tidemark/rpc';
 import { Authenticator } from './authenticator.js';
 import { authorize } from './authorize.js';
 import type { Config } from './config.js';
@@ -21,8 +21,12 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
-/** Starts the public API: connections and syncs from the scheduler, records from the store. */
-export async function startGateway(config: Config, logger: RpcLogger): Promise<Gateway> {
+/** Starts the public API: connections and syncs from the scheduler, records from the store. `bounds` are the server's. */
+export async function startGateway(
+  config: Config,
+  logger: RpcLogger,
+  bounds: Pick<ServerOptions, 'stallMs'> = {},
+): Promise<Gateway> {
   const { listen, internalToken, schedulerAddress, storeAddress } = config;
   const identity = createClient(IdentityServiceDefinition, schedulerAddress, {
     credential: { internalToken },
@@ -34,6 +38,7 @@ export async function startGateway(config: Config, logger: RpcLogger): Promise<G
     relay(RecordServiceDefinition, storeAddress, internalToken),
   ];
   const server = await startServer({
+    ...bounds,
     address: listen,
     services: relays.map(({ binding }) => binding),
     logger,

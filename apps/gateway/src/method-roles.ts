@@ -16,6 +16,8 @@ export const METHOD_ROLES: ReadonlyMap<string, RequiredRole> = new Map<string, R
   [`${CONNECTIONS}/GetConnection`, Role.READ],
   [`${CONNECTIONS}/ListConnections`, Role.READ],
   [`${CONNECTIONS}/UpdateConnection`, Role.ADMIN],
+  [`${CONNECTIONS}/GetScope`, Role.READ],
+  [`${CONNECTIONS}/SetScope`, Role.ADMIN],
   [`${CONNECTIONS}/DeleteConnection`, Role.ADMIN],
   [`${CONNECTIONS}/CheckConnection`, Role.SYNC],
   [`${CONNECTIONS}/DiscoverConnection`, Role.SYNC],

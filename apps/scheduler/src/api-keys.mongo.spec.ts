@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { deriveKey } from '@tidemark/model';
 import { Identity } from './api-keys.js';
 import type { ControlDatabase } from './mongo-collections.js';
 import { MongoApiKeys } from './mongo-api-keys.js';
-import { deriveKey } from './seal.js';
 import { testControlDatabase } from './testing/control-database.js';
 
 let database: Awaited<ReturnType<typeof testControlDatabase>>;

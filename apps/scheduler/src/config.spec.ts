@@ -1,12 +1,14 @@
 import { expect, test } from '@jest/globals';
 import { readConfig } from './config.js';
 
+const key = (byte: number): string => Buffer.alloc(32, byte).toString('base64');
+
 const good = {
   TIDEMARK_INTERNAL_TOKEN: 'x'.repeat(32),
   TIDEMARK_CONTROL_MONGODB_URI: 'mongodb://127.0.0.1:27017/tidemark_control',
   TIDEMARK_STORE_ADDRESS: '127.0.0.1:7101',
   TIDEMARK_CONNECTORS: 'file=127.0.0.1:7105, http=127.0.0.1:7106',
-  TIDEMARK_MASTER_KEY: Buffer.alloc(32).toString('base64'),
+  TIDEMARK_MASTER_KEY: key(1),
 };
 
 test('reads its settings, with defaults', () => {
@@ -21,7 +23,17 @@ test('reads its settings, with defaults', () => {
     ['file', '127.0.0.1:7105'],
     ['http', '127.0.0.1:7106'],
   ]);
-  expect(config.masterKey).toHaveLength(32);
+  expect(config.masterKey).toEqual(Buffer.alloc(32, 1));
+  expect(config.previousMasterKeys).toEqual([]);
+});
+
+test('reads previous master keys, at most eight', () => {
+  const previous = (count: number): string => Array.from({ length: count }, (_, n) => key(n)).join(', ');
+  const env = { ...good, TIDEMARK_PREVIOUS_MASTER_KEYS: previous(8) };
+  expect(readConfig(env).previousMasterKeys).toHaveLength(8);
+  expect(() => readConfig({ ...env, TIDEMARK_PREVIOUS_MASTER_KEYS: previous(9) })).toThrow(
+    /TIDEMARK_PREVIOUS_MASTER_KEYS: must be no more than 8 keys$/,
+  );
 });
 
 test.each([
@@ -29,6 +41,9 @@ test.each([
   ['TIDEMARK_CONNECTORS', 'file=127.0.0.1:7105,'],
   ['TIDEMARK_MASTER_KEY', Buffer.alloc(31).toString('base64')],
   ['TIDEMARK_MASTER_KEY', 'not base64!'],
+  ['TIDEMARK_PREVIOUS_MASTER_KEYS', 'not base64!'],
+  ['TIDEMARK_PREVIOUS_MASTER_KEYS', `${key(2)},`],
+  ['TIDEMARK_PREVIOUS_MASTER_KEYS', `${key(2)},${Buffer.alloc(33).toString('base64')}`],
   ['TIDEMARK_BOOTSTRAP_API_KEY', 'secret-that-is-no-key'],
   ['TIDEMARK_LEASE_SECONDS', '0'],
   ['TIDEMARK_STORE_ADDRESS', 'localhost'],
@@ -44,6 +59,6 @@ test.each([
 
 test('lists all faults at once', () => {
   expect(() => readConfig({})).toThrow(
-    /TIDEMARK_INTERNAL_TOKEN.*TIDEMARK_CONTROL_MONGODB_URI.*TIDEMARK_MASTER_KEY/s,
+    /TIDEMARK_INTERNAL_TOKEN.*TIDEMARK_MASTER_KEY.*TIDEMARK_CONTROL_MONGODB_URI/s,
   );
 });

@@ -1,33 +1,34 @@
 import {
   address,
+  masterKeySettings,
+  masterKeyVariables,
   readEnvironment,
   serviceSettings,
   serviceVariables,
   type Environment,
+  type MasterKeySettings,
   type ServiceSettings,
 } from '@tidemark/runtime';
 import { parseApiKey } from '@tidemark/model';
 import { z } from 'zod';
 
 /** Settings of the scheduler. */
-export interface SchedulerConfig extends ServiceSettings {
+export interface SchedulerConfig extends ServiceSettings, MasterKeySettings {
   /** The control database, with its name. */
   readonly mongodbUri: string;
   readonly storeAddress: string;
   /** Addresses of the connectors by name. */
   readonly connectors: ReadonlyMap<string, string>;
-  /** Seals credentials and keys the hashes of API keys. */
-  readonly masterKey: Buffer;
   /** An API key that is made to exist, with every role in tenant `default`. */
   readonly bootstrapApiKey: string | undefined;
   readonly leaseMs: number;
 }
 
-const MASTER_KEY_BYTES = 32;
 const CONNECTOR = /^([a-z][a-z0-9-]{0,62})=(.+:\d{1,5})$/;
 
 const schema = z.object({
   ...serviceVariables,
+  ...masterKeyVariables,
   TIDEMARK_CONTROL_MONGODB_URI: z
     .string()
     .startsWith('mongodb', 'must be a mongodb:// address with a database name'),
@@ -39,9 +40,6 @@ const schema = z.object({
     context.addIssue({ code: 'custom', message: 'must be name=host:port entries, separated by commas' });
     return z.NEVER;
   }),
-  TIDEMARK_MASTER_KEY: z
-    .base64({ error: 'must be 32 bytes in base64', abort: true })
-    .refine((text) => Buffer.from(text, 'base64').length === MASTER_KEY_BYTES, 'must be 32 bytes in base64'),
   TIDEMARK_BOOTSTRAP_API_KEY: z.string().refine(isApiKey, 'must look like tm_<id>_<secret>').optional(),
   TIDEMARK_LEASE_SECONDS: z.coerce.number().min(1).max(600).default(15),
 });
@@ -51,10 +49,10 @@ export function readConfig(env: Environment): SchedulerConfig {
   const values = readEnvironment(schema, env);
   return Object.freeze({
     ...serviceSettings(values),
+    ...masterKeySettings(values),
     mongodbUri: values.TIDEMARK_CONTROL_MONGODB_URI,
     storeAddress: values.TIDEMARK_STORE_ADDRESS,
     connectors: new Map(values.TIDEMARK_CONNECTORS),
-    masterKey: Buffer.from(values.TIDEMARK_MASTER_KEY, 'base64'),
     bootstrapApiKey: values.TIDEMARK_BOOTSTRAP_API_KEY,
     leaseMs: values.TIDEMARK_LEASE_SECONDS * 1_000,
   });

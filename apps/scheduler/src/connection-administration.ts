@@ -1,10 +1,9 @@
 import {
   defaultScope,
-  refuseNewPrimaryKeys,
+  nextDaily,
   TidemarkError,
   validateScheduleModels,
   validateScope,
-  widenedModels,
 } from '@tidemark/model';
 import type { Logger } from '@tidemark/runtime';
 import { connectionKey, type CatalogueEntry, type Connection, type ConnectionKey } from './connection.js';
@@ -15,6 +14,7 @@ import type { ConnectionStates } from './connection-states.js';
 import type { Connections } from './connections.js';
 import type { Connectors, SourceTarget } from './connectors.js';
 import type { Run } from './run.js';
+import { changeScope } from './scope-change.js';
 import type { SourceTargets } from './source-targets.js';
 
 /** What administration needs. */
@@ -67,10 +67,11 @@ export class ConnectionAdministration {
       updateTime: now,
       revision: 0,
       setup: { backfill: withoutSync ? [] : models.map(({ model }) => model), since: now },
+      retainTime: nextDaily(now, connectionKey(key)),
     };
     await this.parts.connections.insert(connection);
     try {
-      const runs = await this.parts.setup.complete(connection);
+      const { runs } = await this.parts.setup.complete(connection);
       return { connection: await this.parts.states.find(key), runs };
     } catch (error) {
       await this.takeBack(key);
@@ -78,7 +79,7 @@ export class ConnectionAdministration {
     }
   }
 
-  /** Replaces settings; a scope may only grow. */
+  /** Replaces settings. What a narrower scope no longer allows is purged, what a wider one adds is backfilled. */
   async update(request: ConnectionRequest): Promise<{ connection: Connection; runs: Run[] }> {
     const { key, connector, config, credentials } = request;
     validateRequest(request);
@@ -95,7 +96,7 @@ export class ConnectionAdministration {
         : this.parts.targets.of({ ...current, config }).settings;
     const catalogue = await this.examine({ breaker: connectionKey(key), connector, settings });
     const updated = await this.replace(request, catalogue);
-    const runs = await this.parts.setup.complete(updated);
+    const { runs } = await this.parts.setup.complete(updated);
     if (current.state === 'NEEDS_ATTENTION') await this.parts.states.resume(key);
     return { connection: await this.parts.states.find(key), runs };
   }
@@ -163,27 +164,23 @@ function updated(
   sealed: Uint8Array | undefined,
   now: Date,
 ): Connection {
-  const stored = before.scope.models;
-  const models =
-    request.scope === undefined
-      ? stored
-      : validateScope(request.scope, catalogue.map(toCatalogueModel), stored);
   const { config, schedule, guard } = request;
+  const change = changeScope(before, request.scope, catalogue, now);
+  const { models } = change.scope;
   validateScheduleModels(schedule, models);
-  refuseNewPrimaryKeys(stored, before.catalogue, catalogue);
-  const widened = widenedModels(stored, models);
   // Another config may show another source: every model is read anew, at once.
-  const reread = Buffer.compare(before.config, config) === 0 ? widened : models.map(({ model }) => model);
+  const isSameSource = Buffer.compare(before.config, config) === 0;
+  const backfill = isSameSource ? change.setup.backfill : models.map(({ model }) => model);
   return {
     ...before,
     config,
     schedule,
     guard,
     ...(sealed === undefined ? {} : { sealedCredentials: sealed }),
-    scope: { models, revision: before.scope.revision + (widened.length > 0 ? 1 : 0) },
+    ...change,
+    setup: { ...change.setup, backfill },
     catalogue,
     updateTime: now,
-    setup: { backfill: [...new Set([...(before.setup?.backfill ?? []), ...reread])], since: now },
   };
 }
 

@@ -43,7 +43,11 @@ export function toConnectionMessage(connection: Connection): ConnectionMessage {
 /** A scope's message. */
 export function toScopeMessage({ models, revision }: ConnectionScope): Scope {
   return {
-    models: models.map(({ model, fields }) => ({ model, fields: [...fields] })),
+    models: models.map(({ model, fields, indexFields }) => ({
+      model,
+      fields: [...fields],
+      indexFields: [...indexFields],
+    })),
     revision: BigInt(revision),
   };
 }

@@ -61,9 +61,10 @@ export function toCatalogueModel({
   jsonSchema,
   primaryKey,
   sensitiveFields,
+  indexFields,
   dependsOn,
 }: CatalogueEntry): CatalogueModel {
-  return { name, schema: parseSchema(name, jsonSchema), primaryKey, sensitiveFields, dependsOn };
+  return { name, schema: parseSchema(name, jsonSchema), primaryKey, sensitiveFields, indexFields, dependsOn };
 }
 
 function parseSchema(model: string, schema: Uint8Array): unknown {

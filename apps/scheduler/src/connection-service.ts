@@ -15,6 +15,8 @@ import type {
   GetConnectionResponse,
   GetStatusRequest,
   GetStatusResponse,
+  GetScopeRequest,
+  GetScopeResponse,
   ListConnectionsRequest,
   ListConnectionsResponse,
   ListConnectorsResponse,
@@ -22,6 +24,8 @@ import type {
   PauseConnectionResponse,
   ResumeConnectionRequest,
   ResumeConnectionResponse,
+  SetScopeRequest,
+  SetScopeResponse,
   UpdateConnectionRequest,
   UpdateConnectionResponse,
 } from '@tidemark/contracts';
@@ -33,6 +37,7 @@ import {
   fromScheduleMessage,
   toConnectionMessage,
   toModelMessage,
+  toScopeMessage,
 } from './connection-messages.js';
 import type { ConnectionRemoval } from './connection-removal.js';
 import type { ConnectionRequest } from './connection-request.js';
@@ -41,6 +46,7 @@ import type { ConnectionStatuses } from './connection-statuses.js';
 import type { Connections } from './connections.js';
 import type { Connectors } from './connectors.js';
 import { readPage } from './paging.js';
+import type { ScopeAdministration } from './scope-administration.js';
 
 type Context = Pick<CallContext, 'metadata'>;
 
@@ -51,6 +57,7 @@ export interface ConnectionServiceParts {
   readonly connections: Connections;
   readonly connectors: Connectors;
   readonly administration: ConnectionAdministration;
+  readonly scopes: ScopeAdministration;
   readonly removal: ConnectionRemoval;
   readonly states: ConnectionStates;
   readonly statuses: ConnectionStatuses;
@@ -104,6 +111,19 @@ export class ConnectionServiceHandler {
     return { connection: toConnectionMessage(connection), runIds: runs.map(({ id }) => id) };
   }
 
+  async getScope(request: GetScopeRequest, context: Context): Promise<GetScopeResponse> {
+    const { scope, purging, receipts } = await this.parts.scopes.get(keyOf(request, context));
+    return { scope: toScopeMessage(scope), purging, receipts };
+  }
+
+  async setScope(request: SetScopeRequest, context: Context): Promise<SetScopeResponse> {
+    if (request.scope === undefined) throw required('scope');
+    const { models, revision } = request.scope;
+    const result = await this.parts.scopes.set(keyOf(request, context), models, Number(revision));
+    const { scope, purging, runs } = result;
+    return { scope: toScopeMessage(scope), purging, runIds: runs.map(({ id }) => id) };
+  }
+
   async deleteConnection(
     request: DeleteConnectionRequest,
     context: Context,
@@ -150,11 +170,7 @@ function keyOf(
 }
 
 function toRequest(spec: ConnectionSpec | undefined, context: Context): ConnectionRequest {
-  if (spec === undefined) {
-    throw new TidemarkError('REQUEST_INVALID', 'spec is required', {
-      violations: [{ field: 'spec', description: 'is required' }],
-    });
-  }
+  if (spec === undefined) throw required('spec');
   return {
     key: { tenantId: tenantOf(context), id: spec.id },
     connector: spec.connector,
@@ -164,6 +180,13 @@ function toRequest(spec: ConnectionSpec | undefined, context: Context): Connecti
     schedule: fromScheduleMessage(spec.schedule),
     guard: fromGuardMessage(spec.guard),
   };
+}
+
+function required(field: string): TidemarkError {
+  const description = 'is required';
+  return new TidemarkError('REQUEST_INVALID', `${field} ${description}`, {
+    violations: [{ field, description }],
+  });
 }
 
 async function summarizeConnector(connectors: Connectors, name: string): Promise<ConnectorSummary> {

@@ -4,21 +4,33 @@ import { notFound } from './connection-states.js';
 import type { Connections } from './connections.js';
 import { removeOrphan } from './orphans.js';
 import type { Run } from './run.js';
+import type { RunActions } from './run-actions.js';
 import type { RunRequests } from './run-requests.js';
+import type { ScopePurges } from './scope-purge.js';
 import type { Schedules } from './schedules.js';
 import type { StoreClient } from './store-client.js';
 
-/** Brings to effect what is stored of a connection: its scope in the store, its wake-ups, its backfills. */
+/** What became of a change. */
+export interface SetupResult {
+  /** The backfills. */
+  readonly runs: Run[];
+  /** Whether something stored is being purged. */
+  readonly purging: boolean;
+}
+
+/** Brings to effect what is stored of a connection: its scope in the store and on its runs, its wake-ups, its backfills. */
 export class ConnectionSetup {
   constructor(
     private readonly connections: Connections,
     private readonly store: StoreClient,
     private readonly schedules: Schedules,
     private readonly requests: RunRequests,
+    private readonly actions: RunActions,
+    private readonly purges: ScopePurges,
   ) {}
 
-  /** Safe to repeat, as after a crash. Returns the backfills. Throws CONNECTION_NOT_FOUND if it was deleted meanwhile. */
-  async complete(connection: Connection): Promise<Run[]> {
+  /** Safe to repeat, as after a crash. Throws CONNECTION_NOT_FOUND if it was deleted meanwhile. */
+  async complete(connection: Connection): Promise<SetupResult> {
     return this.bring(connection).finally(() => this.demandThere(connection));
   }
 
@@ -32,12 +44,15 @@ export class ConnectionSetup {
     throw notFound();
   }
 
-  private async bring(connection: Connection): Promise<Run[]> {
-    await this.store.openConnection(connection);
+  private async bring(connection: Connection): Promise<SetupResult> {
+    const purging = await this.store.openConnection(connection);
+    if (purging) this.purges.start(connection);
+    else if (connection.purge !== undefined) await this.connections.endPurge(connection);
     await this.schedules.set(
       { tenantId: connection.tenantId, id: connection.id },
       dueEntries(connection.schedule, scheduledModels(connection)),
     );
+    await this.actions.followScope(connection);
     const backfill = connection.setup?.backfill ?? [];
     const runs = await this.requests.start(
       connection,
@@ -45,7 +60,7 @@ export class ConnectionSetup {
       'BACKFILL',
     );
     if (connection.setup !== undefined) await this.connections.endSetup(connection, connection.setup.since);
-    return runs;
+    return { runs, purging };
   }
 }
 

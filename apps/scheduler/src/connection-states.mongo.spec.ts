@@ -21,7 +21,7 @@ let wakes = 0;
 const hr = { tenantId: 'acme', id: 'hr' };
 const names = ['absences', 'employees', 'departments'];
 const connection = aConnection({
-  scope: { revision: 1, models: names.map((model) => ({ model, fields: ['id'] })) },
+  scope: { revision: 1, models: names.map((model) => ({ model, fields: ['id'], indexFields: [] })) },
   catalogue: [
     aModel('absences', { dependsOn: ['employees'] }),
     aModel('employees', { dependsOn: ['departments'] }),
@@ -78,6 +78,11 @@ describe('requests for runs', () => {
     await actions.act('acme', run?.id ?? '', 'PAUSE');
     await due('departments');
     expect(await db.runs.countDocuments({ model: 'departments' })).toBe(1);
+  });
+
+  test('by a wake-up of a model that left the scope do nothing', async () => {
+    expect(await due('jobs')).toBe(true);
+    expect(await db.runs.countDocuments()).toBe(0);
   });
 
   test('by a wake-up of a connection that is gone say so', async () => {
@@ -179,6 +184,54 @@ describe('actions on runs', () => {
     await states.resume(hr);
     expect(await actions.find('acme', run.id)).not.toHaveProperty('request');
     expect(await runs.progress(running, { state: 'PAUSED' }, 'PAUSE')).toBeUndefined();
+  });
+});
+
+describe('runs that nobody works on, when the scope changes', () => {
+  const scope = (...models: string[]) => ({
+    revision: 2,
+    models: models.map((model) => ({ model, fields: ['id'], indexFields: [] })),
+  });
+  const put = (id: string | undefined, state: SyncRunState) =>
+    db.runs.updateOne({ _id: id ?? '' }, { $set: { state, heldDeletes: 60, failures: 2 } });
+  const changed = (setup: string[], ...models: string[]) =>
+    aConnection({ scope: scope(...models), setup: { backfill: [], changed: setup, since: new Date() } });
+
+  test.each(['WAITING', 'PAUSED', 'HELD'] as const)(
+    'and are %s end if their model left it',
+    async (state) => {
+      const [departments, employees] = await startAll();
+      await put(employees?.id, state);
+      await actions.followScope(changed([], 'departments', 'absences'));
+      expect(await actions.find('acme', employees?.id ?? '')).toMatchObject({
+        state: 'CANCELLED',
+        note: 'model employees left the scope',
+      });
+      expect(await stateOf(departments?.id ?? '')).toBe('WAITING');
+    },
+  );
+
+  test('are begun anew if they are held, or were, and their model changed', async () => {
+    const [departments, employees, absences] = await startAll();
+    for (const run of [departments, employees, absences]) await put(run?.id, 'HELD');
+    await actions.act('acme', employees?.id ?? '', 'APPROVE');
+    await actions.followScope(changed(['departments', 'employees'], ...names));
+    for (const run of [departments, employees]) {
+      const anew = await actions.find('acme', run?.id ?? '');
+      expect(anew).toMatchObject({ state: 'WAITING', heldDeletes: 0, failures: 2 });
+      expect(anew).not.toHaveProperty('decision');
+    }
+    expect(await actions.find('acme', absences?.id ?? '')).toMatchObject({ state: 'HELD', heldDeletes: 60 });
+  });
+
+  test('stay where they are if they only wait or are paused', async () => {
+    const [departments, employees] = await startAll();
+    await put(departments?.id, 'PAUSED');
+    await actions.followScope(changed(names, ...names));
+    expect([await stateOf(departments?.id ?? ''), await stateOf(employees?.id ?? '')]).toEqual([
+      'PAUSED',
+      'WAITING',
+    ]);
   });
 });
 

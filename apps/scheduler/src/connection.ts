@@ -47,6 +47,16 @@ export interface ConnectionSettings {
 export interface PendingSetup {
   /** Models to read in full. */
   readonly backfill: readonly string[];
+  /** Models that lost or gained fields: what a held run of theirs would do is about other content. */
+  readonly changed?: readonly string[];
+  readonly since: Date;
+}
+
+/** A change of scope that the store may not have brought to effect on all that it holds. */
+export interface PendingPurge {
+  /** The scope's revision. */
+  readonly revision: number;
+  /** When somebody last worked on it. */
   readonly since: Date;
 }
 
@@ -62,6 +72,9 @@ export interface Connection extends ConnectionSettings {
   /** Changes with every write: an update is refused if another came between. */
   readonly revision: number;
   readonly setup?: PendingSetup;
+  readonly purge?: PendingPurge;
+  /** When retention is next applied to it; absent: it never was. */
+  readonly retainTime?: Date;
 }
 
 /** Whom something belongs to. */

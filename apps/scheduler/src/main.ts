@@ -1,12 +1,12 @@
 import { connectMongo } from '@tidemark/mongo';
 import { internalAuth, startServer, type RpcServer } from '@tidemark/rpc';
-import { createLogger, runService } from '@tidemark/runtime';
+import { configure, createLogger, runService } from '@tidemark/runtime';
 import { readConfig } from './config.js';
 import { databaseErrors } from './failure.js';
 import { ControlDatabase } from './mongo-collections.js';
 import { createScheduler, type Scheduler } from './scheduler.js';
 
-const config = readConfig(process.env);
+const config = configure(readConfig, process.env);
 const logger = createLogger({ service: 'scheduler', level: config.logLevel });
 
 let client: Awaited<ReturnType<typeof connectMongo>>;

@@ -1,6 +1,6 @@
 import type { ConnectionState, Intervals, RoleName } from '@tidemark/model';
 import type { Binary, Collection, Db, MongoClient } from 'mongodb';
-import type { CatalogueEntry, ConnectionScope, GuardSpec, PendingSetup } from './connection.js';
+import type { CatalogueEntry, ConnectionScope, GuardSpec, PendingPurge, PendingSetup } from './connection.js';
 import type { Run, RunEnd } from './run.js';
 
 /** A connection as stored; its `_id` is `tenant/connection`. */
@@ -22,6 +22,8 @@ export interface ConnectionDocument {
   updateTime: Date;
   revision: number;
   setup?: PendingSetup;
+  purge?: PendingPurge;
+  retainTime?: Date;
 }
 
 /** A run as stored. */
@@ -63,6 +65,13 @@ export interface ApiKeyDocument {
   revokeTime?: Date;
 }
 
+/** What all instances on the database share, by name. */
+export interface SettingDocument {
+  _id: string;
+  /** Sealed under the master key. */
+  sealed: Binary;
+}
+
 /** Agenda's own collection. */
 export const JOBS_COLLECTION = 'agendaJobs';
 
@@ -72,6 +81,7 @@ export class ControlDatabase {
   readonly runs: Collection<RunDocument>;
   readonly leases: Collection<LeaseDocument>;
   readonly apiKeys: Collection<ApiKeyDocument>;
+  readonly settings: Collection<SettingDocument>;
 
   constructor(
     readonly client: MongoClient,
@@ -81,6 +91,7 @@ export class ControlDatabase {
     this.runs = db.collection('runs');
     this.leases = db.collection('leases');
     this.apiKeys = db.collection('api_keys');
+    this.settings = db.collection('settings');
   }
 
   /** Creates the indexes. Safe to repeat. */
@@ -90,6 +101,9 @@ export class ControlDatabase {
       // Those that the janitor looks for are few.
       { key: { state: 1 }, partialFilterExpression: { state: 'DELETING' } },
       { key: { 'setup.since': 1 }, partialFilterExpression: { 'setup.since': { $type: 'date' } } },
+      { key: { 'purge.since': 1 }, partialFilterExpression: { 'purge.since': { $type: 'date' } } },
+      // Those without one come first.
+      { key: { retainTime: 1 } },
     ]);
     await this.runs.createIndexes([
       { key: { tenant: 1, _id: -1 } },

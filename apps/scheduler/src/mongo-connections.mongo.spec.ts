@@ -27,7 +27,10 @@ describe('connections', () => {
       schedule: { fullMs: 1_000, models: { 'dotted.name': { deltaMs: 0 }, $dollar: {} } },
       guard: { maxDeletedShare: 0.5 },
       catalogue: [aModel('employees', { dependsOn: ['departments'] }), aModel('departments')],
-      setup: { backfill: ['employees'], since: new Date() },
+      scope: { revision: 2, models: [{ model: 'employees', fields: ['id'], indexFields: ['id'] }] },
+      setup: { backfill: ['employees'], changed: ['employees'], since: new Date() },
+      purge: { revision: 2, since: new Date() },
+      retainTime: new Date(),
     });
     await connections.insert(connection);
     const found = await connections.find(hr);
@@ -81,15 +84,40 @@ describe('connections', () => {
     expect((await connections.find(hr))?.setup).toBeUndefined();
   });
 
-  test('left half-done are found: those being deleted, and old setups', async () => {
+  test('of before there were index fields have none', async () => {
+    await connections.insert(aConnection());
+    const scope = { revision: 1, models: [{ model: 'employees', fields: ['id'] }] };
+    await db.connections.updateOne({}, { $set: { scope } as object });
+    expect((await connections.find(hr))?.scope.models).toEqual([{ ...scope.models[0], indexFields: [] }]);
+  });
+
+  test('end the purge of the scope that was applied, not of a later one, nor of a connection made since', async () => {
+    const purged = aConnection({
+      scope: { ...aConnection().scope, revision: 2 },
+      purge: { revision: 2, since: new Date(1_000) },
+    });
+    await connections.insert(purged);
+    await connections.endPurge({ ...purged, scope: { ...purged.scope, revision: 1 } });
+    await connections.endPurge({ ...purged, createTime: new Date(5) });
+    expect((await connections.find(hr))?.purge).toBeDefined();
+    await connections.touchPurge(purged, new Date(9_000));
+    expect((await connections.find(hr))?.purge?.since).toEqual(new Date(9_000));
+    await connections.endPurge(purged);
+    expect((await connections.find(hr))?.purge).toBeUndefined();
+  });
+
+  test('left half-done are found: those being deleted, and old setups and purges', async () => {
     await connections.insert(aConnection({ id: 'fine' }));
     await connections.insert(aConnection({ id: 'deleting', state: 'DELETING' }));
     await connections.insert(aConnection({ id: 'stuck', setup: { backfill: [], since: new Date(1_000) } }));
     await connections.insert(
       aConnection({ id: 'under-way', setup: { backfill: [], since: new Date(9_000) } }),
     );
-    const found = await connections.unfinished(new Date(5_000), 10);
-    expect(found.map(({ id }) => id).sort()).toEqual(['deleting', 'stuck']);
+    const purge = (time: number) => ({ purge: { revision: 1, since: new Date(time) } });
+    await connections.insert(aConnection({ id: 'left-purging', ...purge(6_000) }));
+    await connections.insert(aConnection({ id: 'purging', ...purge(8_000) }));
+    const found = await connections.unfinished({ setup: new Date(5_000), purge: new Date(7_000) }, 10);
+    expect(found.map(({ id }) => id).sort()).toEqual(['deleting', 'left-purging', 'stuck']);
   });
 
   test('are removed only while they are being deleted, and only their own', async () => {

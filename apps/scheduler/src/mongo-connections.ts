@@ -75,6 +75,39 @@ export class MongoConnections implements Connections {
     );
   }
 
+  async scopeRevisionOf(key: ConnectionKey): Promise<number | undefined> {
+    const projection = { 'scope.revision': 1 } as const;
+    return (await this.db.connections.findOne(keyFilter(key), { projection }))?.scope.revision;
+  }
+
+  /** Not a change that others have to mind: the revision stays. */
+  async touchPurge(connection: Connection, now: Date): Promise<void> {
+    await this.db.connections.updateOne(purgeFilter(connection), { $set: { 'purge.since': now } });
+  }
+
+  async endPurge(connection: Connection): Promise<void> {
+    const update = { $unset: { purge: 1 }, $inc: { revision: 1 } } as const;
+    await this.db.connections.updateOne(purgeFilter(connection), update);
+  }
+
+  async claimRetention(now: Date, until: Date): Promise<Connection | undefined> {
+    const filter: Filter<ConnectionDocument> = {
+      $or: [{ retainTime: { $exists: false } }, { retainTime: { $lte: now } }],
+      state: { $ne: 'DELETING' },
+    };
+    const found = await this.db.connections.findOneAndUpdate(
+      filter,
+      { $set: { retainTime: until } },
+      { sort: { retainTime: 1 }, returnDocument: 'after' },
+    );
+    return found === null ? undefined : fromDocument(found);
+  }
+
+  async setRetainTime(connection: Connection, time: Date): Promise<void> {
+    const filter = { ...keyFilter(connection), createTime: connection.createTime };
+    await this.db.connections.updateOne(filter, { $set: { retainTime: time } });
+  }
+
   async remove(connection: Connection): Promise<void> {
     const owned = { tenant: connection.tenantId, connection: connection.id };
     await withTransaction(this.db.client, async (session) => {
@@ -87,16 +120,27 @@ export class MongoConnections implements Connections {
     });
   }
 
-  async unfinished(setupBefore: Date, limit: number): Promise<Connection[]> {
+  async unfinished(
+    { setup, purge }: { readonly setup: Date; readonly purge: Date },
+    limit: number,
+  ): Promise<Connection[]> {
     const filter: Filter<ConnectionDocument> = {
-      $or: [{ state: 'DELETING' }, { 'setup.since': { $lt: setupBefore } }],
+      $or: [{ state: 'DELETING' }, { 'setup.since': { $lt: setup } }, { 'purge.since': { $lt: purge } }],
     };
     return (await this.db.connections.find(filter).limit(limit).toArray()).map(fromDocument);
   }
 }
 
+const NO_INDEX = { indexFields: [] };
+
 function keyFilter(key: ConnectionKey): { _id: string; tenant: string } {
   return { _id: connectionKey(key), tenant: key.tenantId };
+}
+
+/** A connection that waits for a purge of what its scope, as it was read, does not allow; not one made of its name since. */
+function purgeFilter(connection: Connection): Filter<ConnectionDocument> {
+  const { createTime, scope } = connection;
+  return { ...keyFilter(connection), createTime, 'purge.revision': { $lte: scope.revision } };
 }
 
 function toCatalogue(catalogue: Connection['catalogue']): ConnectionDocument['catalogue'] {
@@ -121,11 +165,14 @@ function toDocument(connection: Connection): ConnectionDocument {
 }
 
 function fromDocument(document: ConnectionDocument): Connection {
-  const { _id, tenant, connection, config, sealedCredentials, schedule, catalogue, ...rest } = document;
+  const { _id, tenant, connection, config, sealedCredentials, scope, schedule, catalogue, ...rest } =
+    document;
   return {
     tenantId: tenant,
     id: connection,
     ...rest,
+    // Scopes of before there were index fields have none.
+    scope: { ...scope, models: scope.models.map((model) => ({ ...NO_INDEX, ...model })) },
     config: config.buffer,
     ...(sealedCredentials === undefined ? {} : { sealedCredentials: sealedCredentials.buffer }),
     schedule: {

@@ -55,8 +55,9 @@ export function fromRunDocument(document: RunDocument): Run {
 }
 
 /** The update of a patch. A run that leaves its state is neither queued nor running any more. */
-export function patchUpdate({ end, ...patch }: RunPatch): UpdateFilter<RunDocument> {
-  const entries = Object.entries(patch);
+export function patchUpdate(given: RunPatch): UpdateFilter<RunDocument> {
+  const { end, ...patch } = given;
+  const entries = Object.entries('end' in given && end === undefined ? { ...patch, end } : patch);
   const gone = entries.filter(([, value]) => value === undefined).map(([name]): [string, 1] => [name, 1]);
   const left: [string, 1][] =
     patch.state === undefined

@@ -6,8 +6,9 @@ import {
   type RunAction,
   type SyncRunState,
 } from '@tidemark/model';
-import type { ConnectionKey } from './connection.js';
+import type { Connection, ConnectionKey } from './connection.js';
 import type { Run } from './run.js';
+import { begunAnew, leftScope } from './run-scope.js';
 import type { RunPatch, Runs } from './runs.js';
 
 /** A running run is written twice a second; so often something comes between reading it and changing it, at most. */
@@ -47,6 +48,39 @@ export class RunActions {
         if (!isTidemarkError(error, 'RUN_STATE_CONFLICT', 'RUN_NOT_FOUND')) throw error;
       }
     }
+  }
+
+  /**
+   * Brings runs that nobody works on in line with a scope that changed: those of models that left it end, and held ones of
+   * models that lost or gained fields are begun anew. Running ones see to it themselves. Safe to repeat.
+   */
+  async followScope(connection: Connection): Promise<void> {
+    const inScope = new Set(connection.scope.models.map(({ model }) => model));
+    const changed = new Set(connection.setup?.changed ?? []);
+    for (const { id, model } of await this.runs.inStates(connection, ['WAITING', 'PAUSED', 'HELD'])) {
+      const removed = !inScope.has(model);
+      if (!removed && !changed.has(model)) continue;
+      await this.patch(connection.tenantId, id, (run, now) =>
+        removed ? leftScope(run, now) : begunAnew(run, now),
+      );
+    }
+  }
+
+  /** Changes a run as a function of what it is says; nothing happens to one that is gone. */
+  private async patch(
+    tenantId: string,
+    id: string,
+    patchOf: (run: Run, now: Date) => RunPatch | undefined,
+  ): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const run = await this.runs.find(tenantId, id);
+      const patch = run && patchOf(run, new Date());
+      if (run === undefined || patch === undefined) return;
+      if ((await this.runs.change(run, patch)) === undefined) continue;
+      if (patch.state === 'WAITING') this.wake();
+      return;
+    }
+    throw new TidemarkError('SERVICE_UNAVAILABLE', 'the run changes too fast; try again');
   }
 
   /** Throws RUN_NOT_FOUND. */

@@ -1,32 +1,28 @@
-import {
-  DeleteDecision,
-  type BeginRunResponse,
-  type Lease,
-  type Page,
-  type ReadEnd,
-  type SourceWait,
-} from '@tidemark/contracts';
-import { isTidemarkError, judgeFailure } from '@tidemark/model';
+import type { BeginRunResponse, Lease, Page, ReadEnd, SourceWait } from '@tidemark/contracts';
+import { isTidemarkError, type TidemarkError } from '@tidemark/model';
 import type { Logger } from '@tidemark/runtime';
 import type { Connection } from './connection.js';
 import { fromDuration } from './connection-messages.js';
 import type { Connections } from './connections.js';
 import type { Connectors } from './connectors.js';
 import { asTidemarkError } from './failure.js';
+import { toFinishRequest } from './finish-request.js';
 import { PageCommitter } from './page-committer.js';
 import { removeOrphan } from './orphans.js';
 import { pumpPages } from './page-pump.js';
 import { toReadRequest } from './read-request.js';
 import type { Run, RunEnd } from './run.js';
-import { toCounters, toReadEnd, toRunEnd } from './run-messages.js';
-import type { RunOutcome, StopReason } from './run-outcome.js';
+import { toCounters, toRunEnd } from './run-messages.js';
+import { failureOutcome, type RunOutcome, type StopReason } from './run-outcome.js';
 import { RunProgress } from './run-progress.js';
 import type { RunPatch, Runs } from './runs.js';
+import { ScopeWatch } from './scope-watch.js';
 import type { SourceTargets } from './source-targets.js';
 import type { StoreClient } from './store-client.js';
 
 /** How often a run may find that the store stands at another page than it thought. */
 const MAX_REOPENS = 3;
+const STOP_FOR_SCOPE = { NARROWED: 'SCOPE_CHANGED', REMOVED: 'SCOPE_LEFT' } as const;
 const NO_END: RunEnd = { endEvidence: '', failures: [], deltaCheckpoint: new Uint8Array(0) };
 
 /** What working on a run needs. */
@@ -43,6 +39,7 @@ export interface ExecutionParts {
 export class RunExecution {
   private readonly stopping = new AbortController();
   private readonly progress: RunProgress;
+  private scope: ScopeWatch | undefined;
   private stopReason: StopReason | undefined;
   private failures: number;
 
@@ -76,7 +73,7 @@ export class RunExecution {
     try {
       outcome = await this.work();
     } catch (error) {
-      outcome = this.failed(error);
+      outcome = await this.failed(error);
     }
     return { outcome, unwritten: await this.progress.stop() };
   }
@@ -86,6 +83,9 @@ export class RunExecution {
     const connection = await this.parts.connections.find({ tenantId, id: connectionId });
     if (connection === undefined || connection.state === 'DELETING')
       return { kind: 'VOID', note: 'the connection is deleted' };
+    if (!connection.scope.models.some(({ model }) => model === this.run.model))
+      return { kind: 'STOPPED', reason: 'SCOPE_LEFT' };
+    this.scope = this.watchScope(connection);
     for (let reopens = 0; ; reopens++) {
       try {
         return await this.workOnce(connection);
@@ -95,20 +95,32 @@ export class RunExecution {
     }
   }
 
+  private watchScope(connection: Connection): ScopeWatch {
+    const { connections, logger } = this.parts;
+    const onEffect = (effect: 'NARROWED' | 'REMOVED') => this.stop(STOP_FOR_SCOPE[effect]);
+    return new ScopeWatch(connections, connection, this.run.model, onEffect, logger);
+  }
+
   private async workOnce(connection: Connection): Promise<RunOutcome> {
     await this.parts.store.openConnection(connection, this.lost);
     if (!(await this.isThere(connection))) return { kind: 'VOID', note: 'the connection is deleted' };
     const begun = await this.parts.store.beginRun(this.lease, this.lost);
     this.report({ counters: toCounters(begun.counters, this.run.counters) });
     if (begun.finishing) return this.finish(connection, this.run.end ?? NO_END);
-    // The decision was about the deletes of a snapshot that another has replaced since.
-    if (this.run.decision !== undefined) return { kind: 'VOID', note: 'superseded by a newer run' };
+    if (this.run.decision !== undefined) return this.withoutDeletes(connection);
     const end = await this.read(connection, begun);
     if (end === undefined) return { kind: 'STOPPED', reason: this.stopReason ?? 'SHUTDOWN' };
     const kept = toRunEnd(end);
     // Before the store is told: a run that is taken over has to finish with the same end.
     await this.parts.runs.progress(this.run, { end: kept });
     return this.finish(connection, kept);
+  }
+
+  /** The decision was about the deletes of a snapshot that another one has replaced since, or that a change of scope has undone. */
+  private withoutDeletes({ setup }: Connection): RunOutcome {
+    return setup?.changed?.includes(this.run.model) === true
+      ? { kind: 'STOPPED', reason: 'SCOPE_CHANGED' }
+      : { kind: 'VOID', note: 'superseded by a newer run' };
   }
 
   /** A deletion may have passed by before the store was told to open the connection; then nobody else would close it. */
@@ -137,6 +149,7 @@ export class RunExecution {
     const reading = new AbortController();
     const signal = AbortSignal.any([reading.signal, this.lost]);
     const messages = this.parts.connectors.read(target, request, signal);
+    this.scope?.start();
     try {
       const sink = {
         commit: (page: Page) => committer.commit(page),
@@ -154,21 +167,13 @@ export class RunExecution {
       throw error;
     } finally {
       reading.abort();
+      await this.scope?.stop();
     }
   }
 
   /** From here on only a shutdown stops the run: a delete pass is short, and not to be left half-done by a cancel. */
   private async finish({ guard }: Connection, end: RunEnd): Promise<RunOutcome> {
-    const request = {
-      lease: this.lease,
-      end: toReadEnd(end),
-      guard: {
-        maxDeletedShare: guard.maxDeletedShare,
-        minDeletedRecords: guard.minDeletedRecords,
-        maxQuarantinedShare: guard.maxQuarantinedShare,
-      },
-      decision: toDecision(this.run.decision),
-    };
+    const request = toFinishRequest(this.lease, end, guard, this.run.decision);
     for (;;) {
       const response = await this.parts.store.finishRun(request, this.lost);
       if (response.done) return { kind: 'FINISHED', response };
@@ -180,25 +185,22 @@ export class RunExecution {
     }
   }
 
-  private failed(failure: unknown): RunOutcome {
+  private async failed(failure: unknown): Promise<RunOutcome> {
     const lost: unknown = this.lost.aborted ? this.lost.reason : undefined;
     const error = asTidemarkError(lost ?? failure);
-    const { reason, retryAfterMs } = error;
-    // The store refuses a lease that the control database still gives us: one of them went back in time, from a backup or
-    // by its clock. Nobody else has the run then, and to drop it would only make us take it up again at once, for ever.
-    const isRefused = reason === 'LEASE_LOST' && !this.lost.aborted;
-    const facts = {
-      reason: isRefused ? ('SERVICE_UNAVAILABLE' as const) : reason,
-      retryAfterMs,
-      failures: this.failures,
-      startedOver: this.run.startedOver,
-      random: Math.random(),
-    };
-    const verdict = judgeFailure(facts);
-    // It would stop at once when it is tried again.
-    if (verdict.action === 'RETRY' && this.stopReason !== undefined)
-      return { kind: 'STOPPED', reason: this.stopReason };
-    return { kind: 'FAILED', error, verdict };
+    if (this.scope !== undefined && isTidemarkError(error, 'SCOPE_VIOLATED', 'MODEL_NOT_FOUND')) {
+      const effect = await this.scope.onRefusal().catch(asTidemarkError);
+      if (typeof effect !== 'string') return this.judged(effect);
+      if (effect !== 'NONE') return { kind: 'STOPPED', reason: STOP_FOR_SCOPE[effect] };
+    }
+    return this.judged(error);
+  }
+
+  private judged(error: TidemarkError): RunOutcome {
+    const { failures, stopReason } = this;
+    const { startedOver } = this.run;
+    const facts = { failures, startedOver, stopReason, isLost: this.lost.aborted, random: Math.random() };
+    return failureOutcome(error, facts);
   }
 
   private report(patch: RunPatch): void {
@@ -209,15 +211,4 @@ export class RunExecution {
 function waitNote({ duration, message }: SourceWait): string {
   const seconds = Math.round(duration === undefined ? 0 : fromDuration(duration) / 1_000);
   return `the source asked to wait ${seconds} s (${message})`;
-}
-
-function toDecision(decision: Run['decision']): DeleteDecision {
-  switch (decision) {
-    case 'APPROVED':
-      return DeleteDecision.APPROVED;
-    case 'DISCARDED':
-      return DeleteDecision.DISCARDED;
-    case undefined:
-      return DeleteDecision.BY_GUARD;
-  }
 }

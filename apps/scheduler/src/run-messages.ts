@@ -3,13 +3,14 @@ import {
   SyncRunState as WireState,
   SyncTrigger as WireTrigger,
   type Certificate,
+  type Discrepancies,
   type FinishRunResponse,
   type ReadEnd,
   type SyncCounters,
   type SyncRun,
 } from '@tidemark/contracts';
 import type { SyncKind, SyncRunState, SyncTrigger } from '@tidemark/model';
-import type { Run, RunCertificate, RunCounters, RunEnd } from './run.js';
+import type { Run, RunCertificate, RunCounters, RunDiscrepancies, RunEnd } from './run.js';
 import { summarize } from './run-summary.js';
 
 /** A run's message. */
@@ -32,6 +33,7 @@ export function toRunMessage(run: Run, now: Date): SyncRun {
     heldDeletes: BigInt(run.heldDeletes),
     summary: summarize(run, now),
     lastSequence: BigInt(run.lastSequence),
+    discrepancies: run.discrepancies && toDiscrepanciesMessage(run.discrepancies),
   };
 }
 
@@ -128,6 +130,17 @@ function toCertificateMessage(certificate: RunCertificate): Certificate {
     expectedCount: optionalBigint(certificate.expectedCount),
     observedCount: BigInt(certificate.observedCount),
   };
+}
+
+/** What the store says that a finished run repaired. */
+export function toDiscrepancies({ discrepancies }: FinishRunResponse): RunDiscrepancies | undefined {
+  if (discrepancies === undefined) return undefined;
+  const { created, updated, deleted, ids } = discrepancies;
+  return { created: Number(created), updated: Number(updated), deleted: Number(deleted), ids };
+}
+
+function toDiscrepanciesMessage({ created, updated, deleted, ids }: RunDiscrepancies): Discrepancies {
+  return { created: BigInt(created), updated: BigInt(updated), deleted: BigInt(deleted), ids: [...ids] };
 }
 
 /** A connector's closing message, to be kept. */

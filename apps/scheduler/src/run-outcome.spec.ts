@@ -31,6 +31,7 @@ const response: FinishRunResponse = {
   certificate,
   counters,
   lastSequence: 9n,
+  discrepancies: undefined,
 };
 
 function failure(reason: ErrorReason, failures = 0): RunOutcome {
@@ -63,8 +64,39 @@ describe('what an outcome makes of a run', () => {
     ['PAUSE', 'PAUSED'],
     ['CANCEL', 'CANCELLED'],
     ['SHUTDOWN', 'WAITING'],
+    ['SCOPE_CHANGED', 'WAITING'],
+    ['SCOPE_LEFT', 'CANCELLED'],
   ] as const)('stopped by %s: %s', (reason, state) => {
     expect(settlement(run, { kind: 'STOPPED', reason }, NOW)).toMatchObject({ state });
+  });
+
+  test('begun anew for its scope: from nothing, at once, with the failures that it had, and what a person asked for', () => {
+    const patch = settlement(
+      { ...run, failures: 3, request: 'CANCEL', decision: 'APPROVED' },
+      { kind: 'STOPPED', reason: 'SCOPE_CHANGED' },
+      NOW,
+    );
+    expect(patch).toMatchObject({
+      counters: { read: 0 },
+      notBefore: NOW,
+      decision: undefined,
+      end: undefined,
+    });
+    for (const kept of ['failures', 'request', 'endTime']) expect(patch).not.toHaveProperty(kept);
+  });
+
+  test('of a model that left the scope: cancelled, and says so', () => {
+    expect(settlement(run, { kind: 'STOPPED', reason: 'SCOPE_LEFT' }, NOW)).toMatchObject({
+      endTime: NOW,
+      note: 'model employees left the scope',
+    });
+  });
+
+  test('what it repaired stays with it', () => {
+    const discrepancies = { created: 2n, updated: 0n, deleted: 1n, ids: ['e1', 'e2', 'e3'] };
+    expect(
+      settlement(run, { kind: 'FINISHED', response: { ...response, discrepancies } }, NOW),
+    ).toMatchObject({ discrepancies: { created: 2, updated: 0, deleted: 1, ids: ['e1', 'e2', 'e3'] } });
   });
 
   test('an outage: it waits, for as long as the verdict says', () => {
@@ -99,6 +131,8 @@ describe('what an outcome makes of a run', () => {
       failure('SOURCE_GONE'),
       failure('CIRCUIT_OPEN'),
       failure('PAGE_OUT_OF_ORDER'),
+      { kind: 'STOPPED', reason: 'SCOPE_CHANGED' },
+      { kind: 'STOPPED', reason: 'SCOPE_LEFT' },
     ];
     for (const outcome of outcomes) {
       const patch = settlement(run, outcome, NOW);

@@ -1,11 +1,12 @@
 import type { FinishRunResponse } from '@tidemark/contracts';
-import { isTerminal, type FailureVerdict, type TidemarkError } from '@tidemark/model';
+import { isTerminal, judgeFailure, type FailureVerdict, type TidemarkError } from '@tidemark/model';
 import type { Run } from './run.js';
-import { toCertificate, toCounters } from './run-messages.js';
+import { toCertificate, toCounters, toDiscrepancies } from './run-messages.js';
+import { afreshPatch, leftScopeNote } from './run-scope.js';
 import type { RunPatch } from './runs.js';
 
 /** Why work on a run stops at a page boundary before its end. */
-export type StopReason = 'PAUSE' | 'CANCEL' | 'SHUTDOWN';
+export type StopReason = 'PAUSE' | 'CANCEL' | 'SHUTDOWN' | 'SCOPE_CHANGED' | 'SCOPE_LEFT';
 
 /** How work on a run came out. */
 export type RunOutcome =
@@ -15,13 +16,45 @@ export type RunOutcome =
   | { readonly kind: 'VOID'; readonly note: string }
   | { readonly kind: 'FAILED'; readonly error: TidemarkError; readonly verdict: FailureVerdict };
 
+/** What is known when work on a run fails. */
+export interface FailureCircumstances {
+  /** Failures in a row before this one. */
+  readonly failures: number;
+  readonly startedOver: boolean;
+  /** Whether this process lost the lease. */
+  readonly isLost: boolean;
+  /** Why the work was to stop anyway. */
+  readonly stopReason: StopReason | undefined;
+  /** 0 to 1; spreads the retries. */
+  readonly random: number;
+}
+
+/** How work on a run came out that failed. */
+export function failureOutcome(
+  error: TidemarkError,
+  { isLost, stopReason, ...facts }: FailureCircumstances,
+): RunOutcome {
+  const { reason, retryAfterMs } = error;
+  // The store refuses a lease that the control database still gives us: one of them went back in time, from a backup or
+  // by its clock. Nobody else has the run then, and to drop it would only make us take it up again at once, for ever.
+  const isRefused = reason === 'LEASE_LOST' && !isLost;
+  const verdict = judgeFailure({
+    ...facts,
+    retryAfterMs,
+    reason: isRefused ? 'SERVICE_UNAVAILABLE' : reason,
+  });
+  // It would stop at once when it is tried again.
+  if (verdict.action === 'RETRY' && stopReason !== undefined) return { kind: 'STOPPED', reason: stopReason };
+  return { kind: 'FAILED', error, verdict };
+}
+
 /** What an outcome makes of a run; undefined if another process owns it, so that nothing may be written. */
 export function settlement(run: Run, outcome: RunOutcome, now: Date): RunPatch | undefined {
   switch (outcome.kind) {
     case 'FINISHED':
       return finished(run, outcome.response, now);
     case 'STOPPED':
-      return stopped(outcome.reason, now);
+      return stopped(run, outcome.reason, now);
     case 'VOID':
       return { state: 'CANCELLED', endTime: now, note: outcome.note, request: undefined };
     case 'FAILED':
@@ -31,10 +64,12 @@ export function settlement(run: Run, outcome: RunOutcome, now: Date): RunPatch |
 
 function finished(run: Run, response: FinishRunResponse, now: Date): RunPatch {
   const certificate = toCertificate(response);
+  const discrepancies = toDiscrepancies(response);
   const counted: RunPatch = {
     counters: toCounters(response.counters, run.counters),
     lastSequence: Number(response.lastSequence),
     ...(certificate === undefined ? {} : { certificate }),
+    ...(discrepancies === undefined ? {} : { discrepancies }),
     failures: 0,
     request: undefined,
     note: undefined,
@@ -43,7 +78,7 @@ function finished(run: Run, response: FinishRunResponse, now: Date): RunPatch {
   return { ...counted, state: 'SUCCEEDED', heldDeletes: 0, endTime: now };
 }
 
-function stopped(reason: StopReason, now: Date): RunPatch {
+function stopped({ model }: Run, reason: StopReason, now: Date): RunPatch {
   switch (reason) {
     case 'PAUSE':
       return { state: 'PAUSED', request: undefined, note: undefined };
@@ -51,6 +86,10 @@ function stopped(reason: StopReason, now: Date): RunPatch {
       return { state: 'CANCELLED', endTime: now, request: undefined, note: undefined };
     case 'SHUTDOWN':
       return { state: 'WAITING', note: 'its worker was stopped' };
+    case 'SCOPE_CHANGED':
+      return afreshPatch(now);
+    case 'SCOPE_LEFT':
+      return { state: 'CANCELLED', endTime: now, request: undefined, note: leftScopeNote(model) };
   }
 }
 

@@ -47,13 +47,14 @@ export class RunRequests {
   }
 
   /**
-   * Asks for the run of a wake-up, unless the connection does not sync or a person paused such a run. False if there is no
+   * Asks for the run of a wake-up, unless the connection or the model does not sync or a person paused such a run. False if there is no
    * such connection any more.
    */
   async due({ connection: key, model, kind }: Due): Promise<boolean> {
     const connection = await this.connections.find(key);
     if (connection?.state !== 'ACTIVE') return connection !== undefined;
     const lease = { tenantId: key.tenantId, connectionId: key.id, model, kind };
+    if (!connection.scope.models.some((each) => each.model === model)) return true;
     if (await this.runs.stands(lease, 'PAUSED')) return true;
     await this.start(connection, [{ model, kind }], 'SCHEDULE');
     return true;

@@ -58,6 +58,22 @@ test.each<[Partial<Run>, string]>([
     { ...ended, decision: 'DISCARDED', counters: counters({ read: 2, unchanged: 2 }) },
     'Read 2 records in 3 s: 2 unchanged; its deletes were discarded, nothing was deleted.',
   ],
+  [
+    {
+      ...ended,
+      counters: counters({ read: 9, created: 2, unchanged: 7, deleted: 1 }),
+      discrepancies: { created: 2, updated: 0, deleted: 1, ids: ['a', 'b', 'c'] },
+    },
+    'Read 9 records in 3 s: 2 created, 7 unchanged, 1 deleted; snapshot certified; repaired 3 records that deltas missed: 2 created, 1 deleted.',
+  ],
+  [
+    {
+      ...ended,
+      counters: counters({ read: 1, unchanged: 1 }),
+      discrepancies: { created: 0, updated: 0, deleted: 0, ids: [] },
+    },
+    'Read 1 record in 3 s: 1 unchanged; snapshot certified.',
+  ],
   [{ ...ended, kind: 'DELTA', counters: NO_COUNTERS }, 'Read 0 records in 3 s: nothing to do.'],
   [
     {

@@ -1,4 +1,4 @@
-import type { Run, RunCounters } from './run.js';
+import type { Run, RunCounters, RunDiscrepancies } from './run.js';
 
 /** How a run stands, in one sentence for a person. */
 export function summarize(run: Run, now: Date): string {
@@ -12,7 +12,7 @@ export function summarize(run: Run, now: Date): string {
     case 'HELD':
       return `Held: ${count(run.heldDeletes, 'delete')} of ${run.model} look like a fault of the source; approve or discard them.`;
     case 'SUCCEEDED':
-      return `${read(run)}: ${changes(run.counters)}${snapshot(run)}.`;
+      return `${read(run)}: ${changes(run.counters)}${snapshot(run)}${repairs(run)}.`;
     case 'FAILED':
       return `Failed after ${count(run.counters.read, 'record')}: ${run.error?.message ?? 'unknown'}${/[.!?]$/.test(run.error?.message ?? '') ? '' : '.'}`;
     case 'CANCELLED':
@@ -60,6 +60,17 @@ function snapshot({ kind, certificate, decision }: Run): string {
   return decision === 'DISCARDED'
     ? '; its deletes were discarded, nothing was deleted'
     : '; snapshot certified';
+}
+
+/** What deltas and webhooks should have brought; a run that found nothing of it says nothing. */
+function repairs({ discrepancies }: Run): string {
+  if (discrepancies === undefined) return '';
+  const kinds = ['created', 'updated', 'deleted'] as const satisfies readonly (keyof RunDiscrepancies)[];
+  const parts = kinds
+    .filter((kind) => discrepancies[kind] > 0)
+    .map((kind) => `${number(discrepancies[kind])} ${kind}`);
+  const total = kinds.reduce((sum, kind) => sum + discrepancies[kind], 0);
+  return total === 0 ? '' : `; repaired ${count(total, 'record')} that deltas missed: ${parts.join(', ')}`;
 }
 
 function count(value: number, noun: string): string {

@@ -34,6 +34,15 @@ export interface RunCertificate {
   readonly uniqueIds: boolean;
 }
 
+/** What a full run repaired that deltas or webhooks of its model should have brought. */
+export interface RunDiscrepancies {
+  readonly created: number;
+  readonly updated: number;
+  readonly deleted: number;
+  /** Ids of the first of them, at most 100. */
+  readonly ids: readonly string[];
+}
+
 /** A connector's closing message, kept until the run has finished. */
 export interface RunEnd {
   readonly endEvidence: string;
@@ -63,6 +72,7 @@ export interface Run extends LeaseKey {
   readonly request?: 'PAUSE' | 'CANCEL';
   readonly decision?: HeldDecision;
   readonly certificate?: RunCertificate;
+  readonly discrepancies?: RunDiscrepancies;
   readonly end?: RunEnd;
   readonly error?: RunError;
   readonly heldDeletes: number;

@@ -1,6 +1,6 @@
 import type { LeaseKey, SyncRunState } from '@tidemark/model';
 import type { ConnectionKey } from './connection.js';
-import type { NewRun, Run, RunCertificate, RunCounters, RunEnd, RunError } from './run.js';
+import type { NewRun, Run, RunCertificate, RunCounters, RunDiscrepancies, RunEnd, RunError } from './run.js';
 
 /** What changes in a run. What is absent stays, what is undefined is taken away. */
 export interface RunPatch {
@@ -12,9 +12,10 @@ export interface RunPatch {
   readonly notBefore?: Date;
   readonly priority?: number;
   readonly request?: Run['request'] | undefined;
-  readonly decision?: Run['decision'];
-  readonly certificate?: RunCertificate;
-  readonly end?: RunEnd;
+  readonly decision?: Run['decision'] | undefined;
+  readonly certificate?: RunCertificate | undefined;
+  readonly discrepancies?: RunDiscrepancies | undefined;
+  readonly end?: RunEnd | undefined;
   readonly error?: RunError | undefined;
   readonly heldDeletes?: number;
   readonly lastSequence?: number;

@@ -3,6 +3,7 @@ import {
   IdentityServiceDefinition,
   SyncServiceDefinition,
 } from '@tidemark/contracts';
+import { Keyring } from '@tidemark/model';
 import { bind, fastDefinition, type ServiceBinding } from '@tidemark/rpc';
 import type { Logger, Part } from '@tidemark/runtime';
 import { AgendaSchedules } from './agenda.js';
@@ -22,10 +23,14 @@ import type { ControlDatabase } from './mongo-collections.js';
 import { MongoConnections } from './mongo-connections.js';
 import { MongoLeases } from './mongo-leases.js';
 import { MongoRuns } from './mongo-runs.js';
+import { MongoSealedSecrets } from './mongo-sealed-secrets.js';
+import { Retention } from './retention.js';
 import { RunActions } from './run-actions.js';
 import { RunRequests } from './run-requests.js';
 import { RunWatches } from './run-watch.js';
-import { deriveKey, Sealer } from './seal.js';
+import { ScopeAdministration } from './scope-administration.js';
+import { ScopePurges } from './scope-purge.js';
+import { Resealing } from './resealing.js';
 import { SourceTargets } from './source-targets.js';
 import { StoreClient } from './store-client.js';
 import { SyncServiceHandler } from './sync-service.js';
@@ -37,7 +42,13 @@ const SLOTS = 4;
 /** The settings that the scheduler's parts need. */
 export type SchedulerSettings = Pick<
   SchedulerConfig,
-  'internalToken' | 'storeAddress' | 'connectors' | 'masterKey' | 'bootstrapApiKey' | 'leaseMs'
+  | 'internalToken'
+  | 'storeAddress'
+  | 'connectors'
+  | 'masterKey'
+  | 'previousMasterKeys'
+  | 'bootstrapApiKey'
+  | 'leaseMs'
 >;
 
 /** The scheduler's services, and the parts that work behind them, in the order in which they start. */
@@ -46,7 +57,7 @@ export interface Scheduler {
   readonly parts: readonly Part[];
 }
 
-/** Puts the scheduler together. Prepares the database; the parts are the caller's to start and stop. */
+/** Puts the scheduler together. Prepares the database; the parts are the caller's to start and stop. Throws KEY_UNAVAILABLE. */
 export async function createScheduler(
   db: ControlDatabase,
   settings: SchedulerSettings,
@@ -56,8 +67,11 @@ export async function createScheduler(
   const connections = new MongoConnections(db);
   const runs = new MongoRuns(db);
   const leases = new MongoLeases(db, settings.leaseMs);
-  const identity = new Identity(new MongoApiKeys(db), deriveKey(settings.masterKey, 'api-keys'));
-  const targets = new SourceTargets(new Sealer(deriveKey(settings.masterKey, 'credentials')));
+  const keyring = new Keyring(settings.masterKey, settings.previousMasterKeys);
+  const secrets = new MongoSealedSecrets(db);
+  const hashKey = await secrets.apiKeyHashKey(keyring, settings.masterKey);
+  const identity = new Identity(new MongoApiKeys(db), hashKey);
+  const targets = new SourceTargets(keyring);
   const store = new StoreClient(settings.storeAddress, settings.internalToken);
   const connectors = new Connectors(settings.connectors, settings.internalToken);
   const schedules = new AgendaSchedules(db.db, logger);
@@ -70,7 +84,8 @@ export async function createScheduler(
   const actions = new RunActions(runs, wake);
   const requests = new RunRequests(runs, connections, wake);
   const states = new ConnectionStates(connections, actions);
-  const setup = new ConnectionSetup(connections, store, schedules, requests);
+  const purges = new ScopePurges(connections, store, logger);
+  const setup = new ConnectionSetup(connections, store, schedules, requests, actions, purges);
   const removal = new ConnectionRemoval(connections, runs, actions, schedules, store);
   const administration = new ConnectionAdministration({
     connections,
@@ -81,6 +96,7 @@ export async function createScheduler(
     states,
     logger,
   });
+  const scopes = new ScopeAdministration(connections, states, setup, store);
   const statuses = new ConnectionStatuses(connections, runs, schedules, store, connectors);
   const workerParts = {
     runs,
@@ -95,7 +111,9 @@ export async function createScheduler(
     leaseMs: settings.leaseMs,
   };
   const worker = new SyncWorker(workerParts, SLOTS);
-  const janitor = new Janitor(connections, setup, removal, logger);
+  const janitor = new Janitor(connections, setup, removal, purges, logger);
+  const retention = new Retention(connections, store, logger);
+  const resealing = new Resealing(secrets, keyring, logger);
   if (settings.bootstrapApiKey !== undefined) await identity.bootstrap(settings.bootstrapApiKey);
 
   const wakeUps = {
@@ -108,7 +126,15 @@ export async function createScheduler(
     services: [
       bind(
         fastDefinition(ConnectionServiceDefinition),
-        new ConnectionServiceHandler({ connections, connectors, administration, removal, states, statuses }),
+        new ConnectionServiceHandler({
+          connections,
+          connectors,
+          administration,
+          scopes,
+          removal,
+          states,
+          statuses,
+        }),
       ),
       bind(
         fastDefinition(SyncServiceDefinition),
@@ -127,6 +153,9 @@ export async function createScheduler(
       },
       { name: 'schedules', start: () => schedules.start(wakeUps), stop: () => schedules.stop() },
       { name: 'worker', start: () => worker.start(), stop: () => worker.stop() },
+      { name: 'purges', start: () => undefined, stop: () => purges.stop() },
+      { name: 'retention', start: () => retention.start(), stop: () => retention.stop() },
+      { name: 'resealing', start: () => resealing.start(), stop: () => resealing.stop() },
       { name: 'janitor', start: () => janitor.start(), stop: () => janitor.stop() },
     ],
   };

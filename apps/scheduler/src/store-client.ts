@@ -1,5 +1,6 @@
 import {
   StoreServiceDefinition,
+  type ApplyRetentionResponse,
   type BeginRunResponse,
   type CommitPageRequest,
   type CommitPageResponse,
@@ -7,6 +8,7 @@ import {
   type FinishRunResponse,
   type GetStatisticsResponse,
   type Lease,
+  type ScopeReceipt,
 } from '@tidemark/contracts';
 import { createClient, fastDefinition } from '@tidemark/rpc';
 import type { Connection, ConnectionKey } from './connection.js';
@@ -31,11 +33,28 @@ export class StoreClient {
     this.client.close();
   }
 
-  async openConnection({ tenantId, id, scope }: Connection, signal?: AbortSignal): Promise<void> {
-    await this.client.openConnection(
-      { tenantId, connectionId: id, scope: toScopeMessage(scope) },
-      options(signal),
-    );
+  /** Makes a connection known with its scope; whether something stored is still to be brought in line with it. */
+  async openConnection({ tenantId, id, scope }: Connection, signal?: AbortSignal): Promise<boolean> {
+    const request = { tenantId, connectionId: id, scope: toScopeMessage(scope) };
+    return (await this.client.openConnection(request, options(signal))).scopePending;
+  }
+
+  /** Purges a part of what a connection's scope no longer allows; whether nothing is left. */
+  async applyScope({ tenantId, id }: ConnectionKey, signal: AbortSignal): Promise<boolean> {
+    return (await this.client.applyScope({ tenantId, connectionId: id }, options(signal))).done;
+  }
+
+  /** What was purged of a connection, newest first. */
+  async scopeReceipts({ tenantId, id }: ConnectionKey): Promise<ScopeReceipt[]> {
+    return (await this.client.listScopeReceipts({ tenantId, connectionId: id })).receipts;
+  }
+
+  /** Removes a part of what is past its retention. */
+  async applyRetention(
+    { tenantId, id }: ConnectionKey,
+    signal: AbortSignal,
+  ): Promise<ApplyRetentionResponse> {
+    return this.client.applyRetention({ tenantId, connectionId: id }, options(signal));
   }
 
   /** Removes a connection's data, batch by batch while `goOn` says so; returns how many records went. */

@@ -20,16 +20,10 @@ export interface FeedCommit {
   readonly first: number;
   readonly last: number;
   readonly changes: readonly FeedChange[];
+  /** What it tells of, where it is a marker; in the contract's numbers of MarkerKind. */
+  readonly mark: number | undefined;
   /** Payload bytes, for bounds. */
   readonly bytes: number;
-}
-
-/** Something other than a change. */
-export interface FeedMarker {
-  readonly uid: string;
-  readonly model: string;
-  readonly runId: string;
-  readonly kind: number;
 }
 
 /** A bounded memory of the newest commits, so that any number of watchers of a connection share one read of each. */
@@ -39,20 +33,18 @@ export class CommitCache {
 
   constructor(readonly maxBytes: number) {}
 
-  /** The commit that starts at a sequence, if it is remembered. */
-  get(uid: string, first: number): FeedCommit | undefined {
-    return this.#commits.get(`${uid}:${first}`);
+  get(key: string): FeedCommit | undefined {
+    return this.#commits.get(key);
   }
 
-  put(commit: FeedCommit): void {
-    const key = `${commit.uid}:${commit.first}`;
+  put(key: string, commit: FeedCommit): void {
     if (this.#commits.has(key)) return;
     this.#commits.set(key, commit);
     this.#bytes += cost(commit);
-    for (const [oldest, { bytes, changes }] of this.#commits) {
+    for (const [oldest, remembered] of this.#commits) {
       if (this.#bytes <= this.maxBytes) break;
       this.#commits.delete(oldest);
-      this.#bytes -= bytes + changes.length * ENTRY_BYTES;
+      this.#bytes -= cost(remembered);
     }
   }
 }

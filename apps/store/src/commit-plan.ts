@@ -13,6 +13,7 @@ export interface Observation {
 /** What the store holds of a record, as far as planning needs it. */
 export interface StoredState {
   readonly version: number;
+  /** Of the last version that an observation made. */
   readonly sequence: number;
   readonly runId: string;
   readonly deleted: boolean;

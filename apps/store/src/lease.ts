@@ -13,8 +13,13 @@ export interface Lease {
 export const FULL = 1;
 /** SyncKind.DELTA */
 export const DELTA = 2;
+/** SyncKind.WEBHOOK */
+export const WEBHOOK = 3;
 
 /** Key under which a connection's writers take turns in this process. */
 export function connectionKey({ tenantId, connectionId }: Pick<Lease, 'tenantId' | 'connectionId'>): string {
   return `${tenantId}\0${connectionId}`;
 }
+
+/** Cause.SCOPE: no sync, but a change of the scope. */
+export const SCOPE = 4;

@@ -1,9 +1,11 @@
 import { setDefaultHighWaterMark } from 'node:stream';
+import { Keyring } from '@tidemark/model';
 import { connectMongo } from '@tidemark/mongo';
 import { internalAuth, startServer, type RpcServer } from '@tidemark/rpc';
 import { configure, createLogger, runService } from '@tidemark/runtime';
 import { readConfig } from './config.js';
 import { StoreDatabase } from './mongo-collections.js';
+import { resealConnectionKeys } from './mongo-connection-keys.js';
 import { databaseErrors } from './mongo-errors.js';
 import { createStore, type Store } from './store.js';
 
@@ -25,7 +27,11 @@ const service = await runService({
       name: 'database',
       start: async () => {
         client = await connectMongo(config.mongodbUri, { appName: 'tidemark-store' });
-        store = await createStore(new StoreDatabase(client, client.db()), logger);
+        const db = new StoreDatabase(client, client.db());
+        const keyring = new Keyring(config.masterKey, config.previousMasterKeys);
+        store = await createStore(db, logger, { keyring, retention: config.retention });
+        const resealed = await resealConnectionKeys(db, store.cabinet);
+        if (resealed > 0) logger.info({ resealed }, 'connections sealed under the current master key');
       },
       stop: () => client.close(),
     },

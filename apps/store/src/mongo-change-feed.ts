@@ -1,20 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '@tidemark/runtime';
-import type { ChangeStream, Document } from 'mongodb';
-import { CommitCache, WakeUps, type FeedChange, type FeedCommit, type FeedMarker } from './change-feed.js';
+import type { ChangeStream, Document, Filter } from 'mongodb';
+import { CommitCache, WakeUps, type FeedChange, type FeedCommit } from './change-feed.js';
 import {
+  numberRange,
   OPERATION,
-  recordKey,
   type CommitDocument,
-  type MarkerDocument,
+  type ConnectionDocument,
+  type PackDocument,
   type StoreDatabase,
 } from './mongo-collections.js';
-import { notFound } from './mongo-connections.js';
+import type { MongoPacks, Payload } from './mongo-packs.js';
+import { expired } from './horizon.js';
 
 const CACHE_BYTES = 32 * 1024 * 1024;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
-const REMEMBERED_MARKERS = 1_000;
 
 /**
  * The process's one change stream, however many watchers. It only wakes them and remembers the newest commits: what a
@@ -26,8 +27,8 @@ export class MongoChangeFeed {
   readonly #cache = new CommitCache(CACHE_BYTES);
   readonly #heads = new Map<string, number>();
   readonly #reading = new Map<string, Promise<FeedCommit>>();
-  #markers: { number: number; marker: FeedMarker }[] = [];
-  #markerNumber = 0;
+  /** Counts the changes of connections' documents. */
+  readonly #settings = new Map<string, number>();
   #epoch = 0;
   #stream: ChangeStream | undefined;
   #running: Promise<void> | undefined;
@@ -35,6 +36,7 @@ export class MongoChangeFeed {
 
   constructor(
     readonly db: StoreDatabase,
+    readonly packs: MongoPacks,
     readonly logger: Logger,
   ) {}
 
@@ -62,40 +64,43 @@ export class MongoChangeFeed {
     return this.#epoch;
   }
 
-  /** Number of the newest marker. */
-  get markerNumber(): number {
-    return this.#markerNumber;
+  /** Grows whenever a connection's scope, keys or horizon may have changed, or it may have been removed. */
+  settingsState(uid: string): string {
+    return `${this.#epoch}:${this.#settings.get(uid) ?? 0}`;
   }
 
-  /** Live markers after a number. */
-  markersAfter(number: number): readonly { number: number; marker: FeedMarker }[] {
-    return number === this.#markerNumber ? [] : this.#markers.filter((entry) => entry.number > number);
-  }
-
-  /** The commit that holds the change after a position; undefined if there is none yet. */
-  async next(uid: string, position: number): Promise<FeedCommit | undefined> {
-    const known = this.#cache.get(uid, position + 1);
+  /** The log's entry that holds the sequence after a position; undefined if there is none yet. */
+  async next(connection: ConnectionDocument, position: number): Promise<FeedCommit | undefined> {
+    const known = this.#cache.get(cacheKey(connection, position + 1));
     if (known) return known;
-    const range = { _id: { $gt: { c: uid, n: position }, $lte: { c: uid, n: Number.MAX_SAFE_INTEGER } } };
-    const document = await this.db.commits.findOne(range, { sort: { _id: 1 } });
-    return document === null ? undefined : this.#expand(document);
+    const _id = numberRange(connection._id, position, Number.MAX_SAFE_INTEGER);
+    const document = await this.db.commits.findOne({ _id } as Filter<CommitDocument>, { sort: { _id: 1 } });
+    if (document === null) return undefined;
+    // The log is contiguous but for what retention removed.
+    if (document.f > position + 1) throw expired();
+    return this.#expand(connection, document);
   }
 
-  async #expand(document: CommitDocument): Promise<FeedCommit> {
-    const cached = this.#cache.get(document.c, document.f);
+  async #expand(connection: ConnectionDocument, document: CommitDocument): Promise<FeedCommit> {
+    const key = cacheKey(connection, document.f);
+    const cached = this.#cache.get(key);
     if (cached) return cached;
     // Watchers wake together: the first of them reads a commit's payloads, the others wait for it.
-    const key = `${document.c}:${document.f}`;
     const reading =
-      this.#reading.get(key) ?? expandCommit(this.db, document).finally(() => this.#reading.delete(key));
+      this.#reading.get(key) ??
+      expandCommit(this.db, this.packs, connection, document).finally(() => this.#reading.delete(key));
     this.#reading.set(key, reading);
     const commit = await reading;
-    this.#cache.put(commit);
+    this.#cache.put(key, commit);
     return commit;
   }
 
   async #open(): Promise<ChangeStream> {
-    const pipeline = [{ $match: { operationType: 'insert', 'ns.coll': { $in: ['commits', 'markers'] } } }];
+    const inserts = { 'ns.coll': 'commits', operationType: 'insert' };
+    const pipeline = [
+      { $match: { $or: [inserts, { 'ns.coll': 'connections' }] } },
+      { $project: { ns: 1, documentKey: 1 } },
+    ];
     const stream = this.db.db.watch(pipeline, { batchSize: 100 });
     this.#stream = stream;
     await stream.tryNext(); // opens it on the server
@@ -126,49 +131,36 @@ export class MongoChangeFeed {
   }
 
   #take(event: Document): void {
-    const collection = (event['ns'] as { coll: string }).coll;
-    if (collection === 'commits') {
-      const { _id } = event['fullDocument'] as CommitDocument;
-      this.#heads.set(_id.c, _id.n);
-    } else {
-      const { c, m, r, kind } = event['fullDocument'] as MarkerDocument;
-      this.#markers.push({ number: ++this.#markerNumber, marker: { uid: c, model: m, runId: r, kind } });
-      if (this.#markers.length > REMEMBERED_MARKERS)
-        this.#markers = this.#markers.slice(-REMEMBERED_MARKERS / 2);
-    }
+    const { _id } = event['documentKey'] as { _id: CommitDocument['_id'] | string };
+    if (typeof _id === 'string') this.#settings.set(_id, (this.#settings.get(_id) ?? 0) + 1);
+    else this.#heads.set(_id.c, _id.n);
     this.wakeUps.wakeAll();
   }
 }
 
-/**
- * Adds the payloads to a commit's changes: from the records where their version is still the newest, else from history.
- * Throws CONNECTION_NOT_FOUND when one is gone: the connection is being removed, and what is left of it is no change.
- */
-async function expandCommit(db: StoreDatabase, commit: CommitDocument): Promise<FeedCommit> {
-  const keys = commit.i.map((id) => recordKey(commit.c, commit.m, id));
-  const payloads = new Map<string, Uint8Array | undefined>();
-  const versions = new Map(keys.map((key, index) => [key, commit.v[index]]));
-  for await (const { _id, v, p } of db.records.find({ _id: { $in: keys } }, { projection: { v: 1, p: 1 } })) {
-    if (versions.get(_id) === v) payloads.set(_id, p?.buffer);
-  }
-  const superseded = keys.flatMap((k, index) => (payloads.has(k) ? [] : [{ k, v: commit.v[index] ?? 0 }]));
-  if (superseded.length > 0) {
-    for await (const { _id, p } of db.versions.find({ _id: { $in: superseded } }, { projection: { p: 1 } })) {
-      payloads.set(_id.k, p?.buffer);
-    }
-  }
-  const gone = keys.some(
-    (key, index) => payloads.get(key) === undefined && commit.o.buffer[index] !== OPERATION.DELETED,
-  );
-  if (gone) throw notFound();
-  const changes = keys.map((key, index): FeedChange => ({
-    id: commit.i[index] ?? '',
+/** What was read before a scope became narrower is not what is sent after. */
+function cacheKey({ _id, floor }: ConnectionDocument, first: number): string {
+  return `${_id}:${floor}:${first}`;
+}
+
+/** Adds the payloads to a commit's changes. Throws as `MongoPacks.lost` does when one is gone. */
+async function expandCommit(
+  db: StoreDatabase,
+  packs: MongoPacks,
+  connection: ConnectionDocument,
+  commit: CommitDocument,
+): Promise<FeedCommit> {
+  const payloads = await readPayloads(db, packs, connection, commit);
+  const changes = commit.i.map((id, index): FeedChange => ({
+    id,
     version: commit.v[index] ?? 0,
     sequence: commit.f + index,
     operation: commit.o.buffer[index] ?? 0,
-    payload: payloads.get(key),
+    payload: payloads.get(commit.f + index),
     changedFields: commit.x[String(index)] ?? [],
   }));
+  if (changes.some(({ payload, operation }) => payload === undefined && operation !== OPERATION.DELETED))
+    throw await packs.lost(connection, commit.m);
   return {
     uid: commit.c,
     model: commit.m,
@@ -178,6 +170,22 @@ async function expandCommit(db: StoreDatabase, commit: CommitDocument): Promise<
     first: commit.f,
     last: commit._id.n,
     changes,
+    mark: commit.mark,
     bytes: changes.reduce((sum, { payload }) => sum + (payload?.byteLength ?? 0), 0),
   };
+}
+
+async function readPayloads(
+  db: StoreDatabase,
+  packs: MongoPacks,
+  connection: ConnectionDocument,
+  { _id, c, f, i }: CommitDocument,
+): Promise<Map<number, Payload>> {
+  const payloads = new Map<number, Payload>();
+  if (i.length === 0) return payloads;
+  for await (const pack of db.packs.find({ _id: numberRange(c, f - 1, _id.n) } as Filter<PackDocument>)) {
+    const opened = await packs.openForReading(connection, pack);
+    for (const sequence of opened.pack.sequences) payloads.set(sequence, opened.read(sequence));
+  }
+  return payloads;
 }

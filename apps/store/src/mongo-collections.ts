@@ -8,9 +8,69 @@ export interface ConnectionDocument {
   _id: string;
   tenant: string;
   name: string;
-  fingerprintKey: Binary;
-  scope: { revision: number; models: { model: string; fields: string[] }[] };
+  /** Sealed under the master key: what fingerprints and index hashes are derived from. */
+  identityKey: Binary;
+  /** Sealed under the master key, the newest last. There are two while a purge seals everything anew. */
+  payloadKeys: PayloadKeyDocument[];
+  scope: ScopeDocument;
+  /** The scope's revision that last took something away: what was sealed under an earlier one is cut when it is read. */
+  floor: number;
+  /** What a change of the scope left to do. */
+  purge?: PurgeDocument;
+  /** What retention has removed. */
+  horizon: HorizonDocument;
   removing?: boolean;
+}
+
+export interface ScopeDocument {
+  revision: number;
+  models: ModelScopeDocument[];
+}
+
+export interface ModelScopeDocument {
+  model: string;
+  fields: string[];
+  /** Fields that readers may filter on. */
+  index: string[];
+}
+
+/** A key of payloads; packs name it by its number. */
+export interface PayloadKeyDocument {
+  e: number;
+  key: Binary;
+}
+
+/** A purge under way: everything is sealed anew under `e`, pack by pack, less what the scope no longer allows. */
+export interface PurgeDocument {
+  revision: number;
+  e: number;
+  narrowed: string[];
+  removed: string[];
+  /** Models whose index hashes are to be made anew. */
+  indexed: string[];
+  startedAt: Date;
+  changedRecords: number;
+  removedRecords: number;
+  purgedVersions: number;
+  purgedQuarantine: number;
+}
+
+/**
+ * How far retention has come: versions superseded at or before the sequence `history` are gone, and the log and tombstones up
+ * to the sequence `log`; and the times of those commits.
+ */
+export interface HorizonDocument {
+  history: number;
+  historyAt: Date;
+  log: number;
+  logAt: Date;
+}
+
+/** What was purged, and when. */
+export interface ReceiptDocument extends Omit<PurgeDocument, 'e' | 'indexed'> {
+  _id: { c: string; revision: number };
+  c: string;
+  endedAt: Date;
 }
 
 /** A connection's clock: the first document that each commit writes, so that commits serialise on it. */
@@ -20,6 +80,10 @@ export interface ClockDocument {
   seq: number;
   /** Time of the last commit or fence; only moves forward. */
   at: Date;
+  /** Changes of records ever committed; sequences beyond them are those of markers. */
+  changes: number;
+  /** The scope's revision: a commit that was verified under another one is planned again. */
+  scope: number;
 }
 
 /** A record's newest version. Short names: there are millions. */
@@ -44,20 +108,40 @@ export interface RecordDocument {
   r: string;
   /** Fingerprint; absent in a tombstone. */
   f?: Binary;
-  /** Payload; absent in a tombstone. */
-  p?: Binary;
+  /** The pack that holds its payload under `s`; absent in a tombstone. */
+  k?: number;
+  /** Of a version that a change of the scope made: the sequence of the version that an observation made before it. */
+  os?: number;
+  /** Hashes of its index fields; a tombstone keeps those of the version before. */
+  h?: Binary[];
   /** Changed fields, of an update. */
   x?: string[];
 }
 
 /** A superseded version. */
-export interface VersionDocument extends Omit<RecordDocument, '_id' | 'f'> {
+export interface VersionDocument extends Omit<RecordDocument, '_id' | 'f' | 'h' | 'os'> {
   _id: { k: string; v: number };
-  /** When the next version replaced it. */
+  /** When the next version replaced it, and that one's sequence. */
   until: Date;
+  us: number;
 }
 
-/** One commit in a connection's log, under its last sequence: contiguous, `f` is the sequence after the commit before. */
+/** Payloads of one commit's changes, compressed and sealed together, under the last of their sequences. */
+export interface PackDocument {
+  _id: { c: string; n: number };
+  c: string;
+  m: string;
+  /** Number of the key that it is sealed under. */
+  e: number;
+  /** The scope's revision that its payloads were verified under. */
+  g: number;
+  p: Binary;
+}
+
+/**
+ * One commit in a connection's log, under its last sequence: contiguous, `f` is the sequence after the commit before. One
+ * without changes is a marker, or what is left of a model that was purged.
+ */
 export interface CommitDocument {
   _id: { c: string; n: number };
   c: string;
@@ -74,6 +158,8 @@ export interface CommitDocument {
   o: Binary;
   /** Changed fields by index, for updates. */
   x: Record<string, string[]>;
+  /** What a marker tells of, in the contract's numbers of MarkerKind. */
+  mark?: number;
 }
 
 /** Where the newest run of one (connection, model, kind) stands; its epoch fences older ones. */
@@ -97,11 +183,14 @@ export interface RunDocument {
   /** How often other runs saw records unchanged while this snapshot was open; numbers their seen-keys, from -1 down. */
   touches: number;
   lastSequence: number;
-  /** Sequences that this run's commits used. */
-  ownSequences: number;
-  /** The connection's sequence when the run began. */
+  /** Changes that this run committed. */
+  ownChanges: number;
+  /** The connection's sequence, and its number of changes, when the run began. */
   startSequence: number;
+  startChanges: number;
   scopeRevision: number;
+  /** Stands for the fields of its model that it was begun under: with others it is begun anew. */
+  fields: string;
   /** Distinct ids seen whose record was live after their commit. */
   seenLive: number;
   /** Where the next delta starts, if the source said so. */
@@ -113,6 +202,8 @@ export interface RunDocument {
   /** The delete pass has dealt with keys up to here. */
   deletePosition?: string;
   heldDeletes?: number;
+  /** What a full run repaired; kept where deltas or webhooks have served the model. */
+  discrepancies?: DiscrepanciesDocument;
   certificate?: CertificateDocument;
 }
 
@@ -124,6 +215,14 @@ export interface CountersDocument {
   deleted: number;
   quarantined: number;
   stale: number;
+}
+
+export interface DiscrepanciesDocument {
+  created: number;
+  updated: number;
+  deleted: number;
+  /** The first ids. */
+  ids: string[];
 }
 
 export interface CertificateDocument {
@@ -153,6 +252,8 @@ export interface ModelDocument {
   certified?: boolean;
   /** Where the next delta starts: the source's word in the newest delta or full sync that was complete. */
   deltaCheckpoint?: Binary;
+  /** Whether a delta or webhook ever completed. */
+  followed?: boolean;
 }
 
 export interface QuarantineDocument {
@@ -165,16 +266,6 @@ export interface QuarantineDocument {
   reason: string;
   message: string;
   r: string;
-  at: Date;
-}
-
-/** Something that watchers are told of between changes. */
-export interface MarkerDocument {
-  _id: string;
-  c: string;
-  m: string;
-  r: string;
-  kind: number;
   at: Date;
 }
 
@@ -194,7 +285,8 @@ export class StoreDatabase {
   readonly seen: Collection<SeenDocument>;
   readonly models: Collection<ModelDocument>;
   readonly quarantine: Collection<QuarantineDocument>;
-  readonly markers: Collection<MarkerDocument>;
+  readonly packs: Collection<PackDocument>;
+  readonly receipts: Collection<ReceiptDocument>;
   readonly settings: Collection<SettingDocument>;
 
   constructor(
@@ -210,7 +302,8 @@ export class StoreDatabase {
     this.seen = db.collection('seen');
     this.models = db.collection('models');
     this.quarantine = db.collection('quarantine');
-    this.markers = db.collection('markers');
+    this.packs = db.collection('packs');
+    this.receipts = db.collection('receipts');
     this.settings = db.collection('settings');
   }
 
@@ -219,14 +312,22 @@ export class StoreDatabase {
     await Promise.all([
       this.connections.createIndex({ tenant: 1, name: 1 }, { unique: true }),
       this.records.createIndex({ c: 1, m: 1, s: 1 }),
-      this.versions.createIndex({ c: 1, at: 1 }),
+      this.records.createIndex(
+        { c: 1, m: 1, h: 1, s: 1 },
+        { partialFilterExpression: { h: { $exists: true } } },
+      ),
+      this.records.createIndex(
+        { c: 1, s: 1 },
+        { partialFilterExpression: { o: OPERATION.DELETED }, name: 'tombstones' },
+      ),
+      this.versions.createIndex({ c: 1, m: 1, s: 1 }),
+      this.packs.createIndex({ c: 1, e: 1, _id: 1 }),
       this.commits.createIndex({ c: 1, at: 1 }),
       this.runs.createIndex({ c: 1 }),
       this.seen.createIndex({ c: 1 }),
       this.models.createIndex({ c: 1 }),
       this.quarantine.createIndex({ c: 1, _id: 1 }),
-      this.markers.createIndex({ at: 1 }, { expireAfterSeconds: 30 * 86_400 }),
-      this.markers.createIndex({ c: 1 }),
+      this.receipts.createIndex({ c: 1 }),
     ]);
   }
 }
@@ -244,6 +345,11 @@ export function modelPrefix(uid: string, model: string): string {
 /** A record's key. Model names hold no colon, so the id, which may, comes last. */
 export function recordKey(uid: string, model: string, id: string): string {
   return `${uid}:${model}:${id}`;
+}
+
+/** Keys of a connection's numbered documents after one number, up to and with another. */
+export function numberRange(c: string, after: number, upTo: number): { $gt: object; $lte: object } {
+  return { $gt: { c, n: after }, $lte: { c, n: upTo } };
 }
 
 /** All keys of a model's records: `;` is the character after `:`. */

@@ -1,41 +1,34 @@
 import { TidemarkError } from '@tidemark/model';
-import { MongoServerError, type Filter } from 'mongodb';
+import { Binary, MongoServerError, type Filter, type FindCursor } from 'mongodb';
 import {
+  modelPrefix,
   OPERATION,
-  recordKey,
   type ClockDocument,
+  type ConnectionDocument,
   type RecordDocument,
   type StoreDatabase,
-  type VersionDocument,
 } from './mongo-collections.js';
 import { notFound } from './mongo-connections.js';
+import type { MongoPacks, Payload } from './mongo-packs.js';
+import type { RecordQuery } from './record-query.js';
+import { fromRecord, type StoredVersion } from './stored-version.js';
 
-/** Which records a stream shall read. */
-export interface RecordQuery {
-  readonly uid: string;
-  readonly models: readonly string[];
-  /** Sequences after this one … */
-  readonly after: number;
-  /** … up to this one. */
-  readonly upTo: number;
-  readonly excludeDeleted: boolean;
-  readonly signal: AbortSignal;
-}
-
-/** A record's version, newest or superseded, with its id. */
-export interface StoredVersion extends Omit<RecordDocument, '_id' | 'f'> {
-  readonly id: string;
-  readonly until?: Date;
+/** Records whose payloads are at hand, in sequence order. */
+export interface RecordGroup {
+  readonly documents: readonly StoredVersion[];
+  /** The payload of one of them; undefined for a tombstone. */
+  readonly payloadOf: (document: StoredVersion) => Payload;
 }
 
 const READ_BATCH = 1_000;
 const FENCE_MS = 10_000;
 const MAX_TIME_EXPIRED = 50;
 
-/** Reads of records and their history. */
+/** Reads of records as they are. */
 export class MongoRecordReader {
   constructor(
     readonly db: StoreDatabase,
+    readonly packs: MongoPacks,
     readonly fenceMs = FENCE_MS,
   ) {}
 
@@ -62,10 +55,11 @@ export class MongoRecordReader {
     return requireClock(await this.db.clocks.findOne({ _id: uid }));
   }
 
-  /** Throws CONNECTION_NOT_FOUND if the connection was removed, or is being. */
-  async requireConnection(uid: string): Promise<void> {
-    const connection = await this.db.connections.findOne({ _id: uid }, { projection: { removing: 1 } });
+  /** The connection as it is now. Throws CONNECTION_NOT_FOUND if it was removed, or is being. */
+  async current({ _id }: ConnectionDocument): Promise<ConnectionDocument> {
+    const connection = await this.db.connections.findOne({ _id });
     if (connection === null || connection.removing) throw notFound();
+    return connection;
   }
 
   /** The sequence of the last change at or before a moment, `head` if there is none after it. */
@@ -81,87 +75,52 @@ export class MongoRecordReader {
    * Newest versions in sequence order. All changes up to `upTo` must have been committed before the call; then a record
    * that changes meanwhile only leaves the range, and is found by whoever reads on from `upTo`.
    */
-  async *stream(query: RecordQuery): AsyncGenerator<RecordDocument[]> {
-    const [only] = query.models;
-    const m = query.models.length === 1 && only !== undefined ? only : { $in: [...query.models] };
-    const filter: Filter<RecordDocument> = { c: query.uid, m, s: { $gt: query.after, $lte: query.upTo } };
-    if (query.excludeDeleted) filter.o = { $ne: OPERATION.DELETED };
-    const cursor = this.db.records.find(filter, {
-      sort: { s: 1 },
-      hint: { c: 1, m: 1, s: 1 },
-      projection: { c: 0, f: 0, u: 0, r: 0, x: 0 },
-      batchSize: READ_BATCH,
-      signal: query.signal,
-    });
+  async *stream(connection: ConnectionDocument, query: RecordQuery): AsyncGenerator<RecordGroup> {
+    const cursor = this.#find(connection, query);
+    const { _id: uid } = connection;
+    const prefixes = new Map(query.models.map((model) => [model, modelPrefix(uid, model).length]));
+    const nextBatch = async (): Promise<RecordDocument[]> =>
+      (await cursor.hasNext()) ? cursor.readBufferedDocuments() : [];
+    let following: Promise<RecordDocument[]> = nextBatch();
     try {
-      while (await cursor.hasNext()) yield cursor.readBufferedDocuments();
+      for (let batch = await following; batch.length > 0; batch = await following) {
+        // The next documents are on their way while the payloads of these are read.
+        following = nextBatch();
+        following.catch(() => undefined); // whoever awaits it gets the error; a stream that is ended does not
+        const versions = matching(batch, query).map((document) =>
+          fromRecord(document, document._id.slice(prefixes.get(document.m))),
+        );
+        yield* this.packs.groups(connection, versions, query.signal);
+      }
     } finally {
       await cursor.close();
     }
   }
 
-  /** A record's version as of a moment, of a number, or the newest. Throws RECORD_NOT_FOUND. */
-  async get(
-    uid: string,
-    model: string,
-    id: string,
-    at: { asOf?: Date; version?: number },
-  ): Promise<StoredVersion> {
-    const key = recordKey(uid, model, id);
-    const newest = await this.db.records.findOne({ _id: key });
-    const fits =
-      newest !== null &&
-      (at.asOf === undefined || newest.at <= at.asOf) &&
-      (at.version ?? newest.v) === newest.v;
-    if (fits) return fromRecord(newest, id);
-    const old = newest === null ? null : await this.#superseded(key, at);
-    if (old === null)
-      throw new TidemarkError('RECORD_NOT_FOUND', 'no such record, or not in that version or at that time');
-    return fromVersion(old, id);
-  }
-
-  async #superseded(
-    key: string,
-    { asOf, version }: { asOf?: Date; version?: number },
-  ): Promise<VersionDocument | null> {
-    if (version !== undefined) return this.db.versions.findOne({ _id: { k: key, v: version } });
-    const filter: Filter<VersionDocument> = { ...versionRange(key, Number.MAX_SAFE_INTEGER) };
-    if (asOf !== undefined) Object.assign(filter, { at: { $lte: asOf } });
-    return this.db.versions.findOne(filter, { sort: { _id: -1 } });
-  }
-
-  /** A record's versions below a number, newest first. Throws RECORD_NOT_FOUND. */
-  async versions(
-    uid: string,
-    model: string,
-    id: string,
-    limit: number,
-    below: number,
-  ): Promise<StoredVersion[]> {
-    const key = recordKey(uid, model, id);
-    const newest = await this.db.records.findOne({ _id: key });
-    if (newest === null) throw new TidemarkError('RECORD_NOT_FOUND', 'no such record');
-    const first = newest.v < below ? [fromRecord(newest, id)] : [];
-    // Not below `below` alone: the newest one may have been superseded since it was read.
-    const rest = await this.db.versions
-      .find(versionRange(key, Math.min(below, newest.v)))
-      .sort({ _id: -1 })
-      .limit(limit)
-      .toArray();
-    return [...first, ...rest.map((version) => fromVersion(version, id))].slice(0, limit);
+  #find({ _id: c }: ConnectionDocument, query: RecordQuery): FindCursor<RecordDocument> {
+    const [only] = query.models;
+    const m = query.models.length === 1 && only !== undefined ? only : { $in: [...query.models] };
+    const filter: Filter<RecordDocument> = { c, m, s: { $gt: query.after, $lte: query.upTo } };
+    if (query.excludeDeleted) filter.o = { $ne: OPERATION.DELETED };
+    if (query.filter) filter.h = { $in: query.filter.anyOf.map((hash) => new Binary(hash)) };
+    return this.db.records.find(filter, {
+      sort: { s: 1 },
+      hint: query.filter ? { c: 1, m: 1, h: 1, s: 1 } : { c: 1, m: 1, s: 1 },
+      projection: { c: 0, f: 0, u: 0, r: 0, x: 0, os: 0, ...(query.filter ? {} : { h: 0 }) },
+      batchSize: READ_BATCH,
+      signal: query.signal,
+    });
   }
 }
 
-function versionRange(key: string, below: number): Filter<VersionDocument> {
-  return { _id: { $gte: { k: key, v: 0 }, $lt: { k: key, v: below } } };
-}
-
-function fromRecord({ _id: _key, f: _fingerprint, ...rest }: RecordDocument, id: string): StoredVersion {
-  return { id, ...rest };
-}
-
-function fromVersion({ _id: _key, ...rest }: VersionDocument, id: string): StoredVersion {
-  return { id, ...rest };
+function matching(batch: RecordDocument[], { filter }: RecordQuery): RecordDocument[] {
+  if (filter === undefined) return batch;
+  return batch.filter(({ m, h = [] }) =>
+    filter.mayMatch(
+      m,
+      h.map(({ buffer }) => buffer),
+    ),
+  );
 }
 
 function requireClock(clock: ClockDocument | null): ClockDocument {

@@ -1,15 +1,24 @@
+import { createHash } from 'node:crypto';
 import { TidemarkError } from '@tidemark/model';
 import { isDuplicateKey } from '@tidemark/mongo';
 import { Binary, type ClientSession, type Filter, type UpdateFilter } from 'mongodb';
+import { NO_DISCREPANCIES } from './discrepancies.js';
 import { DELTA, FULL, type Lease } from './lease.js';
 import { CommitConflict } from './mongo-change-writer.js';
 import {
   modelKey,
+  type ClockDocument,
   type ConnectionDocument,
   type CountersDocument,
   type RunDocument,
   type StoreDatabase,
 } from './mongo-collections.js';
+
+/** A step of a run: what it was read as, and the fields that change. */
+export interface RunAdvance {
+  readonly run: RunDocument;
+  readonly $set: Partial<RunDocument>;
+}
 
 /** Where runs stand, fenced by their leases' epochs. */
 export class MongoRuns {
@@ -17,7 +26,8 @@ export class MongoRuns {
 
   /**
    * Takes a run over under a lease: from now on every write with an older epoch is refused. A new run replaces the one
-   * before of the same (connection, model, kind), and names its seen-keys until `settle`. Throws LEASE_LOST.
+   * before of the same (connection, model, kind), and names its seen-keys until `settle`; so does one whose model has other
+   * fields in scope by now, for its snapshot would be of neither. Throws LEASE_LOST.
    */
   async begin(connection: ConnectionDocument, lease: Lease): Promise<RunDocument> {
     const _id = runKey(connection._id, lease);
@@ -28,14 +38,16 @@ export class MongoRuns {
     ) {
       throw leaseLost();
     }
-    if (current?.run === lease.runId) return this.#takeOver(current, lease.epoch);
+    if (current?.run === lease.runId && !isOutdated(current, connection, lease))
+      return this.#takeOver(current, lease.epoch);
     const [clock, model] = await Promise.all([
       this.db.clocks.findOne({ _id: connection._id }),
       this.db.models.findOne({ _id: modelKey(connection._id, lease.model) }),
     ]);
     if (clock === null) throw leaseLost();
     const checkpoint = lease.kind === DELTA ? model?.deltaCheckpoint : undefined;
-    const run = newRun(_id, connection, lease, clock.seq, checkpoint);
+    const run = newRun(_id, connection, lease, clock, checkpoint);
+    if (lease.kind === FULL && model?.followed) run.discrepancies = NO_DISCREPANCIES;
     if (current === null) {
       await this.#insert(run);
       return run;
@@ -116,6 +128,15 @@ export class MongoRuns {
     if (after === null) throw new CommitConflict('the run moved on');
     return after;
   }
+
+  /** Advances several runs as `advance` does one. Throws CommitConflict unless every one of them stands as it was read. */
+  async advanceAll(steps: readonly RunAdvance[], session: ClientSession): Promise<void> {
+    const updates = steps.map(({ run: { _id, epoch, state, pages, seenAs }, $set }) => ({
+      updateOne: { filter: { _id, seenAs, epoch, state, pages }, update: { $set } },
+    }));
+    const { matchedCount } = await this.db.runs.bulkWrite(updates, { session });
+    if (matchedCount !== steps.length) throw new CommitConflict('the run moved on');
+  }
 }
 
 function runKey(uid: string, lease: Lease): string {
@@ -126,7 +147,7 @@ function newRun(
   _id: string,
   connection: ConnectionDocument,
   lease: Lease,
-  startSequence: number,
+  { seq: startSequence, changes: startChanges }: ClockDocument,
   checkpoint = new Binary(new Uint8Array(0)),
 ): RunDocument {
   return {
@@ -145,13 +166,29 @@ function newRun(
     repeats: 0,
     touches: 0,
     lastSequence: 0,
-    ownSequences: 0,
+    ownChanges: 0,
     startSequence,
+    startChanges,
     scopeRevision: connection.scope.revision,
+    fields: fieldsOf(connection, lease.model),
     seenLive: 0,
     seenAs: `${lease.model}:${lease.epoch}:${lease.runId}`,
     replaced: [],
   };
+}
+
+/** Only under a new epoch, under which nothing of the old snapshot can land any more; deletes under way go on to their end. */
+function isOutdated(run: RunDocument, connection: ConnectionDocument, { epoch, model }: Lease): boolean {
+  const isOpen = run.state === 'READING' || run.state === 'HELD';
+  return isOpen && epoch > run.epoch && run.fields !== fieldsOf(connection, model);
+}
+
+/** Stands for the fields of a model that are in scope. */
+function fieldsOf({ scope }: ConnectionDocument, model: string): string {
+  const fields = scope.models.find((candidate) => candidate.model === model)?.fields ?? [];
+  return createHash('sha256')
+    .update(JSON.stringify([...fields].sort()))
+    .digest('base64url');
 }
 
 function noCounters(): CountersDocument {

@@ -10,17 +10,18 @@ import {
 } from '@tidemark/contracts';
 import type { FeedChange, FeedCommit } from './change-feed.js';
 import type { QuarantineDocument, RecordDocument } from './mongo-collections.js';
-import type { StoredVersion } from './mongo-record-reader.js';
+import type { PayloadedVersion } from './mongo-history.js';
+import type { Payload } from './mongo-packs.js';
 
 const DELETED: number = Operation.DELETED;
 const EMPTY = new Uint8Array(0);
 
-/** A stored record in the contract's form. `cut` maps the payload where fewer fields are asked for. */
+/** A stored record in the contract's form. */
 export function toRecordMessage(
-  document: Pick<RecordDocument, 'm' | 'v' | 's' | 'at' | 'o' | 'p'>,
+  document: Pick<RecordDocument, 'm' | 'v' | 's' | 'at' | 'o'>,
   connectionId: string,
   id: string,
-  cut: (payload: Uint8Array) => Uint8Array,
+  payload: Payload,
 ): RecordMessage {
   return {
     connectionId,
@@ -30,14 +31,14 @@ export function toRecordMessage(
     sequence: BigInt(document.s),
     changedAt: document.at,
     deletedAt: document.o === DELETED ? document.at : undefined,
-    data: document.p === undefined ? EMPTY : cut(document.p.buffer),
+    data: payload ?? EMPTY,
   };
 }
 
 /** A version in the contract's form. */
-export function toVersionMessage(version: StoredVersion, connectionId: string): RecordVersion {
+export function toVersionMessage([version, payload]: PayloadedVersion, connectionId: string): RecordVersion {
   return {
-    record: toRecordMessage(version, connectionId, version.id, (payload) => payload),
+    record: toRecordMessage(version, connectionId, version.id, payload),
     operation: version.o,
     cause: version.u,
     runId: version.r,

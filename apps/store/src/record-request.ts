@@ -1,16 +1,11 @@
-import type { StreamRecordsRequest } from '@tidemark/contracts';
-import {
-  canonicalJson,
-  compileScope,
-  parseJson,
-  scopeContains,
-  TidemarkError,
-  type ScopeNode,
-} from '@tidemark/model';
+import { compileScope, scopeContains, TidemarkError, type ScopeNode } from '@tidemark/model';
+import { filterTerms, type FilterTerm } from './index-fields.js';
 import type { ConnectionDocument } from './mongo-collections.js';
 import { modelScope } from './mongo-connections.js';
+import { cutPayload } from './mongo-packs.js';
 
 const MAX_MODELS = 100;
+const MAX_FILTER_TERMS = 8;
 const MAX_PAGE_SIZE = 1_000;
 const DEFAULT_PAGE_SIZE = 500;
 
@@ -46,21 +41,36 @@ export function moment(date: Date, field: string): Date {
   return date;
 }
 
-/** Refuses what this server does not offer, and faulty values, before anything is read. */
-export function checkStreamRequest(request: StreamRecordsRequest): void {
-  if (Object.keys(request.filter).length > 0) {
-    throw new TidemarkError(
-      'FILTER_UNSUPPORTED',
-      'no field of this connection is declared as an index field, so none can be filtered on',
-    );
+/** The terms of a filter. Throws FILTER_UNSUPPORTED for a field that is no index field of every model asked for. */
+export function requestedFilter(
+  connection: ConnectionDocument,
+  models: readonly string[],
+  filter: Readonly<Record<string, string>>,
+): FilterTerm[] {
+  const terms = filterTerms(filter);
+  if (terms.length > MAX_FILTER_TERMS)
+    throw new TidemarkError('LIMIT_EXCEEDED', `at most ${MAX_FILTER_TERMS} fields in one filter`);
+  for (const { path } of terms) {
+    for (const model of models) {
+      const index = connection.scope.models.find((entry) => entry.model === model)?.index ?? [];
+      if (!index.includes(path)) throw noIndex(model, path, index);
+    }
   }
-  if (request.asOf !== undefined) {
+  const making = terms.length > 0 && connection.purge?.indexed.some((model) => models.includes(model));
+  if (making)
     throw new TidemarkError(
-      'FEATURE_UNSUPPORTED',
-      'a whole model as of a time is not offered yet; single records are: GetRecord with as_of',
+      'SERVICE_UNAVAILABLE',
+      'the index of this model is being made; try again shortly',
     );
-  }
-  if (request.limit < 0n) throw invalidField('limit', '0 for none, or a positive number');
+  return terms;
+}
+
+function noIndex(model: string, path: string, index: readonly string[]): TidemarkError {
+  const there = index.length > 0 ? `those are ${index.join(', ')}` : 'it has none';
+  const description = `${path} is no index field of model ${model}; ${there}`;
+  return new TidemarkError('FILTER_UNSUPPORTED', description, {
+    violations: [{ field: 'filter', description }],
+  });
 }
 
 /** How to cut payloads down to the fields asked for. Throws FIELD_UNKNOWN for a field that no model asked for has in scope. */
@@ -81,8 +91,5 @@ export function fieldCutter(
     }
   }
   const wanted: ScopeNode = compileScope(fields);
-  return (payload) => {
-    const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString();
-    return Buffer.from(canonicalJson(parseJson(text), wanted).text);
-  };
+  return (payload) => cutPayload(payload, wanted);
 }

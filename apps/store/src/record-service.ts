@@ -12,21 +12,28 @@ import type {
 } from '@tidemark/contracts';
 import { tenantOf, type CallContext } from '@tidemark/rpc';
 import type { KeyObject } from 'node:crypto';
+import type { KeyCabinet } from './connection-keys.js';
 import { ChangeWatch } from './change-watch.js';
 import type { MongoChangeFeed } from './mongo-change-feed.js';
 import type { ConnectionDocument, StoreDatabase } from './mongo-collections.js';
 import { modelScope, type MongoConnections } from './mongo-connections.js';
 import { listQuarantine } from './mongo-quarantine.js';
+import type { MongoHistory } from './mongo-history.js';
 import type { MongoRecordReader } from './mongo-record-reader.js';
 import { toQuarantineMessage, toRecordMessage, toVersionMessage } from './record-messages.js';
-import { invalidField, moment, pageSize } from './record-request.js';
+import { RecordFilter } from './record-filter.js';
+import { invalidField, moment, pageSize, requestedFilter } from './record-request.js';
 import { RecordStream } from './record-stream.js';
+import { StreamStarts } from './stream-start.js';
+import { WatchList } from './watch-list.js';
 
 /** The parts that reading needs. */
 export interface ReadParts {
   readonly db: StoreDatabase;
   readonly connections: MongoConnections;
+  readonly cabinet: KeyCabinet;
   readonly reader: MongoRecordReader;
+  readonly history: MongoHistory;
   readonly feed: MongoChangeFeed;
   readonly cursorKey: KeyObject;
 }
@@ -40,37 +47,30 @@ export class RecordServiceHandler {
     context: CallContext,
   ): AsyncGenerator<StreamRecordsResponse> {
     const connection = await this.#connection(request, context);
-    const { reader, cursorKey } = this.parts;
-    yield* new RecordStream(reader, cursorKey, connection, request, context.signal).pages();
+    const { reader, history, cursorKey, cabinet } = this.parts;
+    const starts = new StreamStarts(reader, history, cursorKey);
+    const filter = (models: readonly string[]): RecordFilter | undefined => {
+      const terms = requestedFilter(connection, models, request.filter);
+      return terms.length === 0 ? undefined : new RecordFilter(terms, models, cabinet.open(connection));
+    };
+    const parts = { reader, history, starts, cursorKey, filter };
+    yield* new RecordStream(parts, connection, request, context.signal).pages();
   }
 
   async *watchChanges(
     request: WatchChangesRequest,
     context: CallContext,
   ): AsyncGenerator<WatchChangesResponse> {
-    const { feed, reader, connections, cursorKey } = this.parts;
-    const watch = new ChangeWatch(
-      feed,
-      reader,
-      connections,
-      cursorKey,
-      tenantOf(context),
-      request,
-      context.signal,
-    );
-    yield* watch.responses();
+    const list = new WatchList(this.parts, tenantOf(context), request);
+    yield* new ChangeWatch(list, context.signal).responses();
   }
 
   async getRecord(request: GetRecordRequest, context: CallContext): Promise<GetRecordResponse> {
     const connection = await this.#connection(request, context);
     modelScope(connection, request.model);
-    const version = await this.parts.reader.get(
-      connection._id,
-      request.model,
-      request.id,
-      toPoint(request.at),
-    );
-    return { record: toRecordMessage(version, connection.name, request.id, (payload) => payload) };
+    const { model, id, at } = request;
+    const [version, payload] = await this.parts.history.get(connection, model, id, toPoint(at));
+    return { record: toRecordMessage(version, connection.name, id, payload) };
   }
 
   async listRecordVersions(
@@ -82,10 +82,10 @@ export class RecordServiceHandler {
     modelScope(connection, model);
     const size = pageSize(request.pageSize, 'page_size', 1_000, 100);
     const below = request.pageToken === '' ? Number.MAX_SAFE_INTEGER : toNumber(request.pageToken);
-    const found = await this.parts.reader.versions(connection._id, model, id, size + 1, below);
+    const found = await this.parts.history.versions(connection, model, id, size + 1, below);
     const versions = found.slice(0, size).map((version) => toVersionMessage(version, connection.name));
     const more = found.length > size;
-    return { versions, nextPageToken: more ? String(found[size - 1]?.v ?? '') : '' };
+    return { versions, nextPageToken: more ? String(found[size - 1]?.[0].v ?? '') : '' };
   }
 
   async listQuarantine(

@@ -3,118 +3,91 @@ import type {
   StreamRecordsRequest,
   StreamRecordsResponse,
 } from '@tidemark/contracts';
-import { checkPosition, decodeCursor, encodeCursor } from '@tidemark/model';
+import { encodeCursor } from '@tidemark/model';
 import type { KeyObject } from 'node:crypto';
-import {
-  modelPrefix,
-  type ClockDocument,
-  type ConnectionDocument,
-  type RecordDocument,
-} from './mongo-collections.js';
-import type { MongoRecordReader } from './mongo-record-reader.js';
+import { OPERATION, type ConnectionDocument } from './mongo-collections.js';
+import type { MongoHistory } from './mongo-history.js';
+import type { Payload } from './mongo-packs.js';
+import type { MongoRecordReader, RecordGroup } from './mongo-record-reader.js';
+import type { RecordFilter } from './record-filter.js';
 import { toRecordMessage } from './record-messages.js';
-import {
-  checkStreamRequest,
-  fieldCutter,
-  invalidField,
-  moment,
-  pageSize,
-  requestedModels,
-} from './record-request.js';
+import type { RecordQuery } from './record-query.js';
+import { fieldCutter, invalidField, pageSize, requestedModels } from './record-request.js';
+import type { StreamStart, StreamStarts } from './stream-start.js';
+import { expired } from './horizon.js';
+import type { StoredVersion } from './stored-version.js';
 
 const PAGE_BYTES = 1024 * 1024;
-/** How far a reader's clock may be ahead before it is told so. */
-const CLOCK_TOLERANCE_MS = 60_000;
 /** A full read goes on to what was committed while it ran, so often at most. */
 const MAX_ROUNDS = 8;
 
-interface Start {
-  readonly after: number;
-  readonly clock: ClockDocument;
+/** What reading records needs. */
+export interface StreamParts {
+  readonly reader: MongoRecordReader;
+  readonly history: MongoHistory;
+  readonly starts: StreamStarts;
+  readonly cursorKey: KeyObject;
+  readonly filter: (models: readonly string[]) => RecordFilter | undefined;
 }
+
+type Cut = (payload: Uint8Array) => Uint8Array;
 
 /** One StreamRecords call (R17): pages in sequence order up to a head fixed before they are read. */
 export class RecordStream {
-  readonly #owner: { tenantId: string; connectionId: string };
   #sent = 0n;
+  #since = 0;
 
   constructor(
-    readonly reader: MongoRecordReader,
-    readonly cursorKey: KeyObject,
+    readonly parts: StreamParts,
     readonly connection: ConnectionDocument,
     readonly request: StreamRecordsRequest,
     readonly signal: AbortSignal,
-  ) {
-    this.#owner = { tenantId: connection.tenant, connectionId: connection.name };
-  }
+  ) {}
 
   /** The pages; the last message carries the watermark. */
   async *pages(): AsyncGenerator<StreamRecordsResponse> {
-    const { request, connection } = this;
-    checkStreamRequest(request);
+    const { request, connection, parts } = this;
+    if (request.limit < 0n) throw invalidField('limit', '0 for none, or a positive number');
     const models = requestedModels(connection, request.models);
-    const size = pageSize(request.pageSize, 'page_size');
-    const pager = new Pager(size, this.#toMessage(models));
-    let { after, clock } = await this.#start();
+    if (models.length === 0) throw invalidField('models', 'the connection has no model in scope');
+    const cut = fieldCutter(connection, models, request.fields);
+    const pager = new Pager(pageSize(request.pageSize, 'page_size'), connection.name, cut);
+    const filter = parts.filter(models);
+    const start = await parts.starts.of(connection, request);
+    this.#since = start.since;
+    const { excludeDeleted } = request;
+    let { after, clock } = start;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const next = yield* this.#read(pager, models, after, clock.seq);
+      const query = { models, after, upTo: clock.seq, excludeDeleted, filter, signal: this.signal };
+      const next = yield* this.#read(pager, query, start.asOf);
       if (next !== undefined) {
-        yield await this.#end(pager, pager.lastSequence, new Date(next.at.getTime() - 1));
+        yield await this.#end(pager, start, pager.lastSequence, new Date(next.getTime() - 1));
         return;
       }
       after = clock.seq;
-      if (request.start !== undefined) break;
-      const now = await this.reader.clock(connection._id);
+      if (request.start !== undefined || start.asOf) break;
+      const now = await parts.reader.clock(connection._id);
       if (now.seq === after) break;
       clock = now;
     }
-    yield await this.#end(pager, after, clock.at);
+    yield await this.#end(pager, start, after, clock.at);
   }
 
-  async #start(): Promise<Start> {
-    const { start } = this.request;
-    const uid = this.connection._id;
-    if (start?.$case === 'cursor') {
-      const position = decodeCursor(start.value, this.#owner, this.cursorKey);
-      const clock = await this.reader.clock(uid);
-      checkPosition(position, uid, clock.seq);
-      return { after: position.sequence, clock };
-    }
-    const updatedAfter = start === undefined ? undefined : moment(start.value, 'updated_after');
-    const clock = await this.reader.fence(uid);
-    if (updatedAfter !== undefined && updatedAfter.getTime() > clock.at.getTime() + CLOCK_TOLERANCE_MS) {
-      throw invalidField(
-        'updated_after',
-        'lies in the future; use `completeThrough` of the last read, or a moment that has been',
-      );
-    }
-    return {
-      after: updatedAfter === undefined ? 0 : await this.reader.sequenceAt(uid, updatedAfter, clock.seq),
-      clock,
-    };
-  }
-
-  /** Sends the pages of a range; returns the record at which the limit cut it off, if it did. */
+  /** Sends the pages of a range; returns the time of the record at which the limit cut it off, if it did. */
   async *#read(
     pager: Pager,
-    models: string[],
-    after: number,
-    upTo: number,
-  ): AsyncGenerator<StreamRecordsResponse, RecordDocument | undefined> {
-    if (models.length === 0) throw invalidField('models', 'the connection has no model in scope');
-    const { connection, request, signal } = this;
-    const query = {
-      uid: connection._id,
-      models,
-      after,
-      upTo,
-      excludeDeleted: request.excludeDeleted,
-      signal,
-    };
-    for await (const batch of this.reader.stream(query)) {
-      for (const document of batch) {
-        if (request.limit > 0n && this.#sent === request.limit) return document;
-        pager.add(document);
+    query: RecordQuery,
+    asOf: boolean,
+  ): AsyncGenerator<StreamRecordsResponse, Date | undefined> {
+    const { limit } = this.request;
+    for await (const { documents, payloadOf } of this.#groups(query, asOf)) {
+      for (const document of documents) {
+        const payload = payloadOf(document);
+        if (payload === undefined && document.o !== OPERATION.DELETED)
+          throw await this.parts.reader.packs.lost(this.connection, document.m);
+        if (payload !== undefined && query.filter?.matches(payload) === false) continue;
+        if (limit > 0n && this.#sent === limit) return document.at;
+        pager.add(document, document.id, payload);
         this.#sent++;
         if (pager.full)
           yield { ...pager.take(), cursor: this.#cursor(pager.lastSequence), completeThrough: undefined };
@@ -123,21 +96,33 @@ export class RecordStream {
     return undefined;
   }
 
-  /** The last message. What was read of a connection that is being removed is not complete through anything. */
-  async #end(pager: Pager, sequence: number, completeThrough: Date): Promise<StreamRecordsResponse> {
-    await this.reader.requireConnection(this.connection._id);
+  #groups(query: RecordQuery, asOf: boolean): AsyncIterable<RecordGroup> {
+    const { history, reader } = this.parts;
+    return asOf ? history.asOf(this.connection, query) : reader.stream(this.connection, query);
+  }
+
+  /**
+   * The last message. What was read of a connection that is being removed, or while retention removed what it should have
+   * held, is not complete through anything.
+   */
+  async #end(
+    pager: Pager,
+    { since, clock, asOf }: StreamStart,
+    sequence: number,
+    completeThrough: Date,
+  ): Promise<StreamRecordsResponse> {
+    const { horizon } = await this.parts.reader.current(this.connection);
+    if (asOf ? clock.seq < horizon.history : since < horizon.log) throw expired();
     return { ...pager.take(), cursor: this.#cursor(sequence), completeThrough };
   }
 
   #cursor(sequence: number): string {
-    return encodeCursor({ generation: this.connection._id, sequence }, this.#owner, this.cursorKey);
-  }
-
-  #toMessage(models: string[]): (document: RecordDocument) => RecordMessage {
-    const { _id: uid, name } = this.connection;
-    const cut = fieldCutter(this.connection, models, this.request.fields);
-    const prefixes = new Map(models.map((model) => [model, modelPrefix(uid, model).length]));
-    return (document) => toRecordMessage(document, name, document._id.slice(prefixes.get(document.m)), cut);
+    const { _id: generation, tenant: tenantId, name: connectionId } = this.connection;
+    return encodeCursor(
+      { generation, sequence, since: this.#since },
+      { tenantId, connectionId },
+      this.parts.cursorKey,
+    );
   }
 }
 
@@ -149,15 +134,16 @@ class Pager {
 
   constructor(
     readonly size: number,
-    readonly toMessage: (document: RecordDocument) => RecordMessage,
+    readonly connectionId: string,
+    readonly cut: Cut,
   ) {}
 
   get full(): boolean {
     return this.#records.length >= this.size || this.#bytes >= PAGE_BYTES;
   }
 
-  add(document: RecordDocument): void {
-    const message = this.toMessage(document);
+  add(document: StoredVersion, id: string, payload: Payload): void {
+    const message = toRecordMessage(document, this.connectionId, id, payload && this.cut(payload));
     this.#records.push(message);
     this.#bytes += message.data.byteLength;
     this.lastSequence = document.s;

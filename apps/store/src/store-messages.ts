@@ -3,22 +3,27 @@ import {
   RejectReason,
   rejectReasonToJSON,
   type Certificate,
+  type Discrepancies,
   type CommitPageRequest,
   type FinishRunRequest,
   type Guard,
   type Lease as LeaseMessage,
   type Scope,
+  type ScopeReceipt,
   type SyncCounters,
 } from '@tidemark/contracts';
-import type { RejectReasonName } from '@tidemark/model';
+import { compileScope, scopeContains, type RejectReasonName } from '@tidemark/model';
 import { DEFAULT_GUARD, type GuardLimits } from './certificate.js';
 import type { Observation, Rejection } from './commit-plan.js';
 import type { Lease } from './lease.js';
-import type { CertificateDocument, RunDocument } from './mongo-collections.js';
+import type { CertificateDocument, DiscrepanciesDocument, RunDocument } from './mongo-collections.js';
 import type { CommitPage } from './commit-page.js';
-import type { ScopeSpec } from './mongo-connections.js';
+import type { Receipt } from './mongo-scope-purge.js';
+import type { ScopeSpec } from './scope-change.js';
 import type { DeleteDecision, RunEnd } from './mongo-finisher.js';
 import { invalidField } from './record-request.js';
+
+const MAX_INDEX_FIELDS = 16;
 
 /** A lease from its message. Throws REQUEST_INVALID. */
 export function toLease(lease: LeaseMessage | undefined): Lease {
@@ -115,7 +120,16 @@ export function toScope(scope: Scope | undefined): ScopeSpec {
   // Keys are made of names with colons between them: one in a name would mix two models' records up.
   if (scope?.models.some(({ model }) => model === '' || model.includes(':')))
     throw invalidField('scope', 'a model has a name, without a colon');
-  return { revision: Number(scope?.revision ?? 0n), models: scope?.models ?? [] };
+  const models = (scope?.models ?? []).map(({ model, fields, indexFields }) => ({
+    model,
+    fields,
+    index: indexFields,
+  }));
+  if (models.some(({ index }) => index.length > MAX_INDEX_FIELDS))
+    throw invalidField('scope', `a model has at most ${MAX_INDEX_FIELDS} index fields`);
+  if (models.some(({ fields, index }) => !scopeContains(compileScope(fields), compileScope(index))))
+    throw invalidField('scope', 'an index field lies within the fields of its model');
+  return { revision: Number(scope?.revision ?? 0n), models };
 }
 
 /** What a run counted. */
@@ -143,5 +157,27 @@ export function toCertificate(certificate: CertificateDocument | undefined): Cer
     expectedCount: expectedCount === undefined ? undefined : BigInt(expectedCount),
     observedCount: BigInt(observedCount),
     uniqueIds,
+  };
+}
+
+/** What a full run repaired. */
+export function toDiscrepancies(found: DiscrepanciesDocument | undefined): Discrepancies | undefined {
+  if (found === undefined) return undefined;
+  const { created, updated, deleted, ids } = found;
+  return { created: BigInt(created), updated: BigInt(updated), deleted: BigInt(deleted), ids: [...ids] };
+}
+
+/** What a purge removed. */
+export function toReceipt(receipt: Receipt): ScopeReceipt {
+  return {
+    revision: BigInt(receipt.revision),
+    narrowedModels: [...receipt.narrowed],
+    removedModels: [...receipt.removed],
+    changedRecords: BigInt(receipt.changedRecords),
+    removedRecords: BigInt(receipt.removedRecords),
+    purgedVersions: BigInt(receipt.purgedVersions),
+    purgedQuarantine: BigInt(receipt.purgedQuarantine),
+    startTime: receipt.startedAt,
+    endTime: receipt.endedAt,
   };
 }

@@ -1,6 +1,7 @@
 import { DeleteDecision, SyncKind, WatchStart } from '@tidemark/contracts';
 import { forTenant } from '@tidemark/rpc';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { MongoPacks } from './mongo-packs.js';
 import { MongoRecordReader } from './mongo-record-reader.js';
 import {
   startStore,
@@ -184,14 +185,16 @@ describe('a run that ends', () => {
     const run = await writer.begin('employees', 'run-1');
     await run.page([employee('a')]);
     const broken = jest
-      .spyOn(harness.db.markers, 'updateOne')
+      .spyOn(harness.db.models, 'updateOne')
       .mockRejectedValueOnce(new Error('the process died here'));
     await expect(run.finish()).rejects.toThrow();
     broken.mockRestore();
     await run.finish();
-    expect(
-      (await harness.db.markers.find({ c: uid }).sort({ kind: 1 }).toArray()).map(({ kind }) => kind),
-    ).toEqual([1, 2]);
+    const marks = await harness.db.commits
+      .find({ c: uid, mark: { $exists: true } })
+      .sort({ _id: 1 })
+      .toArray();
+    expect(marks.map(({ mark }) => mark)).toEqual([1, 2]);
     expect(await harness.db.seen.countDocuments({ c: uid })).toBe(0);
   });
 
@@ -299,7 +302,8 @@ describe('an outage of the database', () => {
     const session = harness.database.client.startSession();
     session.startTransaction();
     await harness.db.clocks.updateOne({ _id: uid }, { $inc: { seq: 1 } }, { session });
-    const fenced = new MongoRecordReader(harness.db, 50).fence(uid);
+    const packs = new MongoPacks(harness.db, harness.store.cabinet);
+    const fenced = new MongoRecordReader(harness.db, packs, 50).fence(uid);
     await expect(fenced).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
     await session.abortTransaction();
     await session.endSession();

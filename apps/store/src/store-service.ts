@@ -1,4 +1,8 @@
 import type {
+  ApplyRetentionRequest,
+  ApplyRetentionResponse,
+  ApplyScopeRequest,
+  ApplyScopeResponse,
   BeginRunRequest,
   BeginRunResponse,
   CommitPageRequest,
@@ -7,24 +11,45 @@ import type {
   FinishRunResponse,
   GetStatisticsRequest,
   GetStatisticsResponse,
+  ListScopeReceiptsRequest,
+  ListScopeReceiptsResponse,
   OpenConnectionRequest,
   OpenConnectionResponse,
   RemoveConnectionRequest,
   RemoveConnectionResponse,
 } from '@tidemark/contracts';
+import { TidemarkError } from '@tidemark/model';
+import type { KeyCabinet } from './connection-keys.js';
 import { modelKey, type StoreDatabase } from './mongo-collections.js';
 import type { MongoCommitter } from './mongo-committer.js';
 import { modelScope, type MongoConnections } from './mongo-connections.js';
 import type { MongoFinisher } from './mongo-finisher.js';
+import { removeConnection } from './mongo-removal.js';
+import type { MongoRetention } from './mongo-retention.js';
 import type { MongoRuns } from './mongo-runs.js';
+import type { MongoScopeChanges } from './mongo-scope-changes.js';
+import type { MongoScopePurge } from './mongo-scope-purge.js';
 import type { MongoSeenKeys } from './mongo-seen-keys.js';
 import { countConnection } from './mongo-statistics.js';
-import { toCertificate, toCommitPage, toCounters, toLease, toRunEnd, toScope } from './store-messages.js';
+import {
+  toCertificate,
+  toCommitPage,
+  toCounters,
+  toDiscrepancies,
+  toLease,
+  toReceipt,
+  toRunEnd,
+  toScope,
+} from './store-messages.js';
 
 /** The parts that writing needs. */
 export interface StoreParts {
   readonly db: StoreDatabase;
+  readonly cabinet: KeyCabinet;
   readonly connections: MongoConnections;
+  readonly scopeChanges: MongoScopeChanges;
+  readonly purge: MongoScopePurge;
+  readonly retention: MongoRetention;
   readonly runs: MongoRuns;
   readonly seenKeys: MongoSeenKeys;
   readonly committer: MongoCommitter;
@@ -37,22 +62,24 @@ export class StoreServiceHandler {
 
   async openConnection(request: OpenConnectionRequest): Promise<OpenConnectionResponse> {
     const { tenantId, connectionId } = request;
-    return { generation: await this.parts.connections.open(tenantId, connectionId, toScope(request.scope)) };
+    const scope = toScope(request.scope);
+    const known = await this.parts.connections.open(tenantId, connectionId, scope);
+    const connection = await this.parts.scopeChanges.apply(known, scope);
+    return { generation: connection._id, scopePending: connection.purge !== undefined };
   }
 
   async removeConnection(request: RemoveConnectionRequest): Promise<RemoveConnectionResponse> {
-    const { done, removedRecords } = await this.parts.connections.remove(
-      request.tenantId,
-      request.connectionId,
-    );
+    const { tenantId, connectionId } = request;
+    const { done, removedRecords } = await removeConnection(this.parts.db, tenantId, connectionId);
     return { done, removedRecords: BigInt(removedRecords) };
   }
 
   async beginRun(request: BeginRunRequest): Promise<BeginRunResponse> {
-    const { db, connections, runs, seenKeys } = this.parts;
+    const { db, cabinet, connections, runs, seenKeys } = this.parts;
     const lease = toLease(request.lease);
     const connection = await connections.get(lease.tenantId, lease.connectionId);
     modelScope(connection, lease.model);
+    if (connection.purge?.removed.includes(lease.model)) throw stillPurged();
     const run = await runs.begin(connection, lease);
     for (const seenAs of run.replaced) await seenKeys.drop({ c: connection._id, seenAs });
     if (run.replaced.length > 0) await runs.settle(run);
@@ -64,7 +91,7 @@ export class StoreServiceHandler {
       pages: BigInt(run.pages),
       checkpoint: run.checkpoint.buffer,
       counters: toCounters(run),
-      fingerprintKey: connection.fingerprintKey.buffer,
+      fingerprintKey: cabinet.open(connection).fingerprintKey,
       observedSequence: BigInt(clock?.seq ?? 0),
       recordCount: BigInt(model?.live ?? 0),
       finishing: run.state !== 'READING',
@@ -98,7 +125,24 @@ export class StoreServiceHandler {
       certificate: toCertificate(run.certificate),
       counters: toCounters(run),
       lastSequence: BigInt(run.lastSequence),
+      discrepancies: toDiscrepancies(run.discrepancies),
     };
+  }
+
+  async applyScope({ tenantId, connectionId }: ApplyScopeRequest): Promise<ApplyScopeResponse> {
+    const { done, receipt } = await this.parts.purge.apply(tenantId, connectionId);
+    return { done, receipt: receipt && toReceipt(receipt) };
+  }
+
+  async listScopeReceipts(request: ListScopeReceiptsRequest): Promise<ListScopeReceiptsResponse> {
+    const connection = await this.parts.connections.get(request.tenantId, request.connectionId);
+    return { receipts: (await this.parts.purge.receipts(connection)).map(toReceipt) };
+  }
+
+  async applyRetention(request: ApplyRetentionRequest): Promise<ApplyRetentionResponse> {
+    const { tenantId, connectionId } = request;
+    const { done, versions, tombstones } = await this.parts.retention.apply(tenantId, connectionId);
+    return { done, removedVersions: BigInt(versions), removedTombstones: BigInt(tombstones) };
   }
 
   async getStatistics(request: GetStatisticsRequest): Promise<GetStatisticsResponse> {
@@ -114,4 +158,10 @@ export class StoreServiceHandler {
       changedAt: clock?.at,
     };
   }
+}
+
+function stillPurged(): TidemarkError {
+  const message =
+    'what was stored of this model when it left the scope is still being removed; try again shortly';
+  return new TidemarkError('SERVICE_UNAVAILABLE', message, { retryAfterMs: 1_000 });
 }

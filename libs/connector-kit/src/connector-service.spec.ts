@@ -35,6 +35,7 @@ class RowsConnector implements Connector<Config, z.output<typeof credentials>> {
       jsonSchema: { type: 'object' },
       primaryKey: ['id'],
       sensitiveFields: ['ssn'],
+      indexFields: ['id', 'city'],
       dependsOn: [],
       warnings: [],
     };

@@ -107,7 +107,7 @@ function toModel(model: DiscoveredModel): Model {
     primaryKey: [...model.primaryKey],
     capabilities: { full: true, delta: false, webhook: false, deltaDeletes: false },
     sensitiveFields: [...model.sensitiveFields],
-    indexFields: [],
+    indexFields: [...model.indexFields],
     dependsOn: [...model.dependsOn],
     warnings: [...model.warnings],
   };

@@ -81,6 +81,8 @@ export interface DiscoveredModel {
   readonly primaryKey: readonly string[];
   /** Field paths that look sensitive. */
   readonly sensitiveFields: readonly string[];
+  /** Field paths that readers may filter on unless a connection's scope says otherwise; at most 16 count. */
+  readonly indexFields: readonly string[];
   /** Models to sync before this one. */
   readonly dependsOn: readonly string[];
   /** Faults that a sync would meet. Never field values. */

@@ -1,126 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
-  defaultScope,
   inDependencyOrder,
   isConnectionId,
   refuseNewPrimaryKeys,
   validateScheduleModels,
-  validateScope,
-  widenedModels,
-  type CatalogueModel,
 } from './connection.js';
-
-const text = { type: 'string' };
-const employees: CatalogueModel = {
-  name: 'employees',
-  schema: {
-    type: 'object',
-    properties: {
-      id: text,
-      name: text,
-      ssn: text,
-      home: { type: 'object', properties: { street: text, country: text } },
-      office: { type: 'object', properties: { city: text, floor: { type: 'integer' } } },
-      manager: { type: ['object', 'null'], properties: { id: text } },
-      skills: { type: 'array', items: text },
-      jobs: { type: 'array', items: { type: 'object', properties: { title: text, 'a.b': text } } },
-      extra: { type: 'object' },
-    },
-  },
-  primaryKey: ['id'],
-  sensitiveFields: ['ssn', 'home.street'],
-  dependsOn: [],
-};
-const scope = (...fields: string[]) => [{ model: 'employees', fields }];
-
-describe('the default scope', () => {
-  test('has every field that is not marked sensitive, nested ones by their members', () => {
-    expect(defaultScope([employees])).toEqual(
-      scope(
-        'id',
-        'name',
-        'home.country',
-        'office.city',
-        'office.floor',
-        'manager',
-        'skills',
-        'jobs.title',
-        'jobs.a\\.b',
-        'extra',
-      ),
-    );
-  });
-
-  test('has the primary key though it is marked sensitive', () => {
-    const model = { ...employees, primaryKey: ['ssn'] };
-    expect(defaultScope([model])[0]?.fields[0]).toBe('ssn');
-  });
-
-  test('leaves a map out that holds something sensitive somewhere below', () => {
-    const model = { ...employees, sensitiveFields: ['extra.secret'] };
-    expect(defaultScope([model])[0]?.fields).not.toContain('extra');
-  });
-});
-
-describe('a given scope', () => {
-  test('gets the primary key added, once', () => {
-    expect(validateScope(scope('name'), [employees])).toEqual(scope('id', 'name'));
-    expect(validateScope(scope('name', 'id'), [employees])).toEqual(scope('id', 'name'));
-  });
-
-  test.each(['office', 'office.city', 'jobs.title', 'jobs.a\\.b', 'extra.anything.at.all', 'manager.id'])(
-    'may name %s',
-    (field) => {
-      expect(() => validateScope(scope(field), [employees])).not.toThrow();
-    },
-  );
-
-  test.each(['nmae', 'office.town', 'name.first', 'jobs.a.b', 'skills.level', 'toString'])(
-    'may not name %s',
-    (field) => {
-      expect(() => validateScope(scope(field), [employees])).toThrow(
-        expect.objectContaining({
-          reason: 'FIELD_UNKNOWN',
-          violations: [expect.objectContaining({ field: `spec.scope.models.employees.${field}` })],
-        }),
-      );
-    },
-  );
-
-  test('names models of the source, each once, and at least one', () => {
-    const refused = expect.objectContaining({ reason: 'REQUEST_INVALID' });
-    expect(() => validateScope([{ model: 'cars', fields: [] }], [employees])).toThrow(refused);
-    expect(() => validateScope([...scope('name'), ...scope('id')], [employees])).toThrow(refused);
-    expect(() => validateScope([], [employees])).toThrow(refused);
-  });
-
-  test('keeps what is stored already though the source no longer shows it', () => {
-    const before = [...scope('id', 'gone'), { model: 'cars', fields: ['id', 'plate'] }];
-    expect(validateScope(before, [employees], before)).toEqual(before);
-    expect(() =>
-      validateScope([...scope('id', 'gone'), { model: 'cars', fields: ['owner'] }], [employees], before),
-    ).toThrow();
-  });
-});
-
-describe('a change of scope', () => {
-  test('tells which models it widens', () => {
-    expect(widenedModels(scope('id', 'office.city'), scope('id', 'office'))).toEqual(['employees']);
-    expect(widenedModels(scope('id'), [...scope('id'), { model: 'cars', fields: ['id'] }])).toEqual(['cars']);
-    expect(widenedModels(scope('id', 'name'), scope('name', 'id'))).toEqual([]);
-  });
-
-  test.each([
-    ['a field', scope('id')],
-    ['part of a field', scope('id', 'office.city')],
-    ['a model', []],
-  ])('may not take away %s', (_what, after) => {
-    expect(() => widenedModels(scope('id', 'office'), after)).toThrow(
-      expect.objectContaining({ reason: 'SCOPE_NARROWING_UNSUPPORTED' }),
-    );
-  });
-});
 
 test.each([
   ['a', true],
@@ -165,7 +50,7 @@ test('models come after those they depend on, all of them once, though they go i
 });
 
 describe('what an update may not change silently', () => {
-  const scope = [{ model: 'employees', fields: ['id'] }];
+  const scope = [{ model: 'employees', fields: ['id'], indexFields: [] }];
 
   test('a schedule names models in scope only', () => {
     expect(() => validateScheduleModels({ models: { employees: {} } }, scope)).not.toThrow();

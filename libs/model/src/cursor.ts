@@ -7,6 +7,11 @@ export interface Position {
   readonly generation: string;
   /** Everything up to this sequence has been delivered. */
   readonly sequence: number;
+  /**
+   * The connection's sequence when the read began that this position is of, or the position itself where that is later: what
+   * was deleted before is nothing that the reader holds.
+   */
+  readonly since: number;
 }
 
 /** Whom a cursor belongs to. It is signed, not stored in it. */
@@ -15,19 +20,21 @@ export interface CursorOwner {
   readonly connectionId: string;
 }
 
-const FORMAT = 1;
+const FORMAT = 2;
+const HEADER_BYTES = 17;
 const MAC_BYTES = 16;
 const MAX_CURSOR_LENGTH = 256;
 
 /**
- * Opaque text of a position: base64url of format, sequence, generation and the first 16 bytes of HMAC-SHA-256 over them
+ * Opaque text of a position: base64url of format, sequence, since, generation and the first 16 bytes of HMAC-SHA-256 over them
  * and the owner, so that it cannot be forged, nor used by another tenant or for another connection.
  */
 export function encodeCursor(position: Position, owner: CursorOwner, key: KeyObject): string {
-  const body = Buffer.alloc(9 + Buffer.byteLength(position.generation));
+  const body = Buffer.alloc(HEADER_BYTES + Buffer.byteLength(position.generation));
   body.writeUInt8(FORMAT, 0);
   body.writeBigUInt64BE(BigInt(position.sequence), 1);
-  body.write(position.generation, 9);
+  body.writeBigUInt64BE(BigInt(Math.max(position.since, position.sequence)), 9);
+  body.write(position.generation, HEADER_BYTES);
   return Buffer.concat([body, mac(body, owner, key)]).toString('base64url');
 }
 
@@ -39,11 +46,15 @@ export function decodeCursor(cursor: string, owner: CursorOwner, key: KeyObject)
   // Only the one spelling that was given: base64 decoders pass over stray bits and characters.
   const genuine =
     bytes.toString('base64url') === cursor &&
-    body.length > 9 &&
+    body.length > HEADER_BYTES &&
     body[0] === FORMAT &&
     signature.length === MAC_BYTES;
   if (!genuine || !timingSafeEqual(signature, mac(body, owner, key))) throw invalidCursor();
-  return { generation: body.toString('utf8', 9), sequence: Number(body.readBigUInt64BE(1)) };
+  return {
+    generation: body.toString('utf8', HEADER_BYTES),
+    sequence: Number(body.readBigUInt64BE(1)),
+    since: Number(body.readBigUInt64BE(9)),
+  };
 }
 
 /** Throws MUST_RESYNC for a position of another generation, CURSOR_INVALID for one that lies ahead of the connection. */

@@ -16,7 +16,6 @@ export type ErrorReason =
   | 'RECORD_NOT_FOUND'
   | 'RUN_NOT_FOUND'
   | 'RUN_STATE_CONFLICT'
-  | 'SCOPE_NARROWING_UNSUPPORTED'
   | 'SCOPE_VIOLATED'
   | 'CURSOR_INVALID'
   | 'CURSOR_EXPIRED'
@@ -37,7 +36,9 @@ export type ErrorReason =
   | 'SERVICE_UNAVAILABLE'
   | 'DEADLINE_EXCEEDED'
   | 'CANCELLED'
-  | 'INTERNAL';
+  | 'INTERNAL'
+  | 'KEY_UNAVAILABLE'
+  | 'SCOPE_CONFLICT';
 
 /** One faulty field of a request: `field` is its path, `description` says what is allowed. Never holds the value. */
 export interface FieldViolation {

@@ -9,5 +9,8 @@ export * from './cursor.js';
 export * from './schedule.js';
 export * from './sync-run.js';
 export * from './connection.js';
+export * from './connection-scope.js';
 export * from './lease.js';
 export * from './api-key.js';
+export { deriveKey, Sealer } from './seal.js';
+export { Keyring } from './keyring.js';

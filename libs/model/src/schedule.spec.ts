@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { dueEntries, firstDue, validateSchedule } from './schedule.js';
+import { dueEntries, firstDue, nextDaily, validateSchedule } from './schedule.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -62,6 +62,32 @@ describe('wake-ups', () => {
         },
       ),
     );
+  });
+});
+
+describe('a daily turn', () => {
+  const DAY = 24 * HOUR;
+
+  test('comes within a day, at the same time of every day', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 4e12 }), fc.string(), (time, name) => {
+        const next = nextDaily(new Date(time), name).getTime();
+        expect(next).toBeGreaterThan(time);
+        expect(next).toBeLessThanOrEqual(time + DAY);
+        expect(nextDaily(new Date(next), name).getTime()).toBe(next + DAY);
+      }),
+    );
+  });
+
+  test('of many connections spreads over the day', () => {
+    const hours = Array.from({ length: 24 }, () => 0);
+    for (let i = 0; i < 2_400; i++) {
+      const hour = nextDaily(new Date(0), `acme/hr-${i}`).getTime() / HOUR;
+      const at = Math.min(23, Math.floor(hour));
+      hours[at] = (hours[at] ?? 0) + 1;
+    }
+    expect(Math.max(...hours)).toBeLessThan(150);
+    expect(Math.min(...hours)).toBeGreaterThan(50);
   });
 });
 

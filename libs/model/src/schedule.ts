@@ -28,8 +28,9 @@ export interface DueEntry {
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 const SHORTEST_MS = 1_000;
-const LONGEST_MS = 366 * 24 * HOUR;
+const LONGEST_MS = 366 * DAY;
 
 /** The wake-ups of a connection (R8): full every 3 h, with delta every 24 h; delta every 5 min, with webhooks every 30 min. */
 export function dueEntries(schedule: ScheduleSpec, models: readonly ScheduledModel[]): DueEntry[] {
@@ -49,6 +50,21 @@ export function dueEntries(schedule: ScheduleSpec, models: readonly ScheduledMod
 /** When a wake-up first comes: after half an interval to a whole one, so that connections made together spread out. */
 export function firstDue(now: Date, intervalMs: number, random: number): Date {
   return new Date(now.getTime() + Math.round(intervalMs * (0.5 + random / 2)));
+}
+
+/** The next turn of a daily job after `now`: at a time of the day that follows from its name, so that many of them spread out. */
+export function nextDaily(now: Date, name: string): Date {
+  const turn = Math.floor(now.getTime() / DAY) * DAY + Math.floor((hash(name) / 2 ** 32) * DAY);
+  return new Date(turn > now.getTime() ? turn : turn + DAY);
+}
+
+/** FNV-1a of 32 bits, and the end of MurmurHash3, without which names that differ in their last letter lie close together. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (const char of text) value = Math.imul(value ^ (char.codePointAt(0) ?? 0), 0x01000193);
+  value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+  value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
+  return (value ^ (value >>> 16)) >>> 0;
 }
 
 /** Throws REQUEST_INVALID with every faulty interval: each is 0, or 1 s to 366 days. */

@@ -31,6 +31,20 @@ export async function becomePrimary(ip: string, port: number): Promise<void> {
   }
 }
 
+/** Makes servers that are running, new and empty one replica set. `settings` are those of its configuration. */
+export async function initiateReplicaSet(
+  hosts: readonly string[],
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  const client = await MongoClient.connect(`mongodb://${hosts[0] ?? ''}`, { directConnection: true });
+  try {
+    const members = hosts.map((host, _id) => ({ _id, host }));
+    await client.db('admin').command({ replSetInitiate: { _id: REPLICA_SET, members, settings } });
+  } finally {
+    await client.close();
+  }
+}
+
 async function configure(admin: Db, host: string): Promise<void> {
   await until('it is still reading its replica set configuration', async () => {
     const config = await currentConfig(admin);

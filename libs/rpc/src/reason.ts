@@ -40,8 +40,9 @@ export function codeOf(reason: ErrorReason): Status {
       return Status.ALREADY_EXISTS;
     case 'CONNECTION_PAUSED':
     case 'RUN_STATE_CONFLICT':
-    case 'SCOPE_NARROWING_UNSUPPORTED':
     case 'SCOPE_VIOLATED':
+    case 'SCOPE_CONFLICT':
+    case 'KEY_UNAVAILABLE':
     case 'MUST_RESYNC':
     case 'LEASE_LOST':
     case 'PAGE_OUT_OF_ORDER':

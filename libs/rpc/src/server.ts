@@ -10,6 +10,7 @@ import type { RpcLogger } from './logger.js';
 import { trackStreams, type OpenStreams } from './open-streams.js';
 import { addReflection } from './reflection.js';
 import type { ServiceBinding } from './service-binding.js';
+import { cutOffStalledCalls, DEFAULT_STALL_MS } from './stalled-calls.js';
 
 /** How long a stopping server waits for calls in flight. */
 const DRAIN_MS = 5_000;
@@ -24,6 +25,8 @@ export interface ServerOptions {
   readonly middleware?: readonly ServerMiddleware[];
   /** Bound of one message both ways. Default 16 MiB. */
   readonly maxMessageBytes?: number;
+  /** How long an answer may wait for a caller that takes nothing, in milliseconds. Default 60 s. */
+  readonly stallMs?: number;
 }
 
 /** A listening server. */
@@ -41,7 +44,8 @@ export async function startServer(options: ServerOptions): Promise<RpcServer> {
   const { host, port } = parseLoopbackAddress(options.address);
   logGrpcTo(options.logger);
   const streams = trackStreams(options.logger);
-  const server = createServer(channelOptions(options.maxMessageBytes))
+  const interceptors = [cutOffStalledCalls(options.stallMs ?? DEFAULT_STALL_MS, options.logger)];
+  const server = createServer({ ...channelOptions(options.maxMessageBytes), interceptors })
     .use(answerErrors(options.logger))
     .use(streams.middleware);
   const health = HealthState();

@@ -7,6 +7,9 @@ import { codeOf, reasonOf } from './reason.js';
 /** Bound of a public message in characters; it travels twice in the trailers. */
 const MAX_MESSAGE_LENGTH = 1000;
 
+/** What gRPC says of a call that a server reset without a status: how ours end those that nobody reads. */
+const RESET_AS_TOO_SLOW = 'Bandwidth exhausted or memory limit exceeded';
+
 /** How a failure goes over the wire. */
 export interface WireStatus {
   /** The gRPC code. */
@@ -40,7 +43,15 @@ export function fromClientError(failure: unknown, trailer: Metadata | undefined)
   }
   const details = trailer?.get(DETAILS_TRAILER);
   const error = details instanceof Uint8Array ? unpackDetails(details, failure) : undefined;
-  return error ?? new TidemarkError(reasonOf(failure.code), describe(failure), { cause: failure });
+  return error ?? withoutDetails(failure);
+}
+
+function withoutDetails(failure: ClientError): TidemarkError {
+  if (failure.code === Status.RESOURCE_EXHAUSTED && failure.details === RESET_AS_TOO_SLOW) {
+    const message = 'the answer was not read for too long; go on from the last cursor';
+    return new TidemarkError('WATCHER_TOO_SLOW', message, { cause: failure });
+  }
+  return new TidemarkError(reasonOf(failure.code), describe(failure), { cause: failure });
 }
 
 /** True for the error that an aborted AbortSignal leads to. */

@@ -14,3 +14,10 @@ export {
 export { describeError, type ErrorDescription } from './error-description.js';
 export { runService, type Part, type RunningService, type ServiceOptions } from './lifecycle.js';
 export { createLogger, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
+export {
+  masterKey,
+  masterKeySettings,
+  masterKeyVariables,
+  previousMasterKeys,
+  type MasterKeySettings,
+} from './master-keys.js';

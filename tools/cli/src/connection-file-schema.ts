@@ -38,9 +38,20 @@ const fields = z.array(
   'must be a list of field paths',
 );
 
+/** A list of field paths, or one with those among them that readers may filter on. */
 const modelScope = z.union(
-  [fields, closed({ fields }).transform((scope) => scope.fields)],
-  'must be a list of field paths',
+  [
+    fields.transform((list) => ({ fields: list, index: [] as string[] })),
+    closed({ fields, index: fields.default([]) }),
+  ],
+  'must be a list of field paths, or an object with fields and index',
+);
+
+/** What a scope holds: for each model its fields. */
+export const scopeFile = z.record(
+  z.string(),
+  modelScope,
+  'must be an object with a list of field paths for each model',
 );
 
 const intervals = { fullInterval: duration.optional(), deltaInterval: duration.optional() };
@@ -55,9 +66,7 @@ export const connectionFile = closed({
   connector: z.string('must name a connector; see tidemark connectors list').min(1, 'must not be empty'),
   config: json.optional(),
   credentials: json.optional(),
-  scope: z
-    .record(z.string(), modelScope, 'must be an object with a list of field paths for each model')
-    .optional(),
+  scope: scopeFile.optional(),
   schedule: closed({
     ...intervals,
     models: z

@@ -31,8 +31,9 @@ connector: http
 config: { url: 'https://hr.example/api', per_page: 100 }
 credentials: { token: '\${HR_TOKEN}', user: 'a\${HR_USER}b' }
 scope:
-  employees: [id, first_name, work_location.city]
+  employees: { fields: [id, first_name, work_location.city], index: [work_location.city] }
   jobs: { fields: [id] }
+  teams: [id, name]
 schedule:
   fullInterval: 3h
   deltaInterval: never
@@ -46,8 +47,13 @@ guard: { maxDeletedShare: 0.1, minDeletedRecords: 10 }
       connector: 'http',
       scope: {
         models: [
-          { model: 'employees', fields: ['id', 'first_name', 'work_location.city'] },
-          { model: 'jobs', fields: ['id'] },
+          {
+            model: 'employees',
+            fields: ['id', 'first_name', 'work_location.city'],
+            indexFields: ['work_location.city'],
+          },
+          { model: 'jobs', fields: ['id'], indexFields: [] },
+          { model: 'teams', fields: ['id', 'name'], indexFields: [] },
         ],
       },
       schedule: {

@@ -1,81 +1,21 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { ConnectionSpec, ModelSchedule } from '@tidemark/contracts';
-import type { FieldViolation } from '@tidemark/model';
 import type { Environment } from '@tidemark/runtime';
-import { LineCounter, parseDocument } from 'yaml';
 import { connectionFile, type ConnectionFile } from './connection-file-schema.js';
-import { substituteEnvironment, type Parsed } from './environment-values.js';
+import type { Parsed } from './environment-values.js';
 import { writeJson } from './json.js';
-import { systemCode } from './system-code.js';
-import { usageError } from './usage.js';
+import { toModelScopes } from './scope-file.js';
+import { checkFile, parseYaml, readTextFile, type FileOrigin } from './yaml-file.js';
 
 /** Reads a connection file. Throws REQUEST_INVALID with every fault at once. */
 export async function readConnectionFile(path: string, env: Environment): Promise<ConnectionSpec> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) {
-      throw error;
-    }
-    throw usageError(
-      code === 'ENOENT'
-        ? `There is no connection file ${path}.`
-        : `The connection file ${path} cannot be read (${code}).`,
-    );
-  }
-  return parseConnectionFile(text, { path, env });
+  return parseConnectionFile(await readTextFile(path, 'connection file'), { path, env });
 }
 
 /** Turns the text of a connection file, YAML or JSON, into what the API takes. */
-export function parseConnectionFile(
-  text: string,
-  { path, env }: { readonly path: string; readonly env: Environment },
-): ConnectionSpec {
-  const violations: FieldViolation[] = [];
-  const value = substituteEnvironment(parseYaml(text, path), env, violations);
-  const result = connectionFile.safeParse(value);
-  if (!result.success) {
-    for (const { path: where, message } of result.error.issues) {
-      const field = where.map(String).join('.');
-      violations.push({ field: field === '' ? 'the file' : field, description: message });
-    }
-  }
-  if (!result.success || violations.length > 0) {
-    const list = violations.map(({ field, description }) => `\n  ${field} ${description}`).join('');
-    throw usageError(`The connection file ${path} is not valid:${list}`, violations);
-  }
-  return toSpec(result.data, path);
-}
-
-function parseYaml(text: string, path: string): Parsed {
-  const lineCounter = new LineCounter();
-  // A pretty error would quote the file, which may hold credentials.
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, intAsBigInt: true });
-  const [first] = document.errors;
-  if (first !== undefined) {
-    const { line, col } = lineCounter.linePos(first.pos[0]);
-    throw usageError(
-      `The connection file ${path} is no YAML or JSON: line ${line}, column ${col} (${first.code}).`,
-    );
-  }
-  return smallIntegers(document.toJS() as Parsed);
-}
-
-/** Integers that a double holds become numbers; larger ones keep their digits as bigints. */
-function smallIntegers(value: Parsed): Parsed {
-  if (typeof value === 'bigint') {
-    return Number.isSafeInteger(Number(value)) ? Number(value) : value;
-  }
-  if (Array.isArray(value)) {
-    return value.map(smallIntegers);
-  }
-  if (typeof value !== 'object' || value === null) {
-    return value;
-  }
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, smallIntegers(member)]));
+export function parseConnectionFile(text: string, origin: Omit<FileOrigin, 'kind'>): ConnectionSpec {
+  const from = { ...origin, kind: 'connection file' };
+  return toSpec(checkFile(parseYaml(text, from), connectionFile, from), origin.path);
 }
 
 function toSpec(file: ConnectionFile, path: string): ConnectionSpec {
@@ -85,7 +25,7 @@ function toSpec(file: ConnectionFile, path: string): ConnectionSpec {
     config: jsonBytes(withAbsolutePath(file, path)),
     credentials: file.credentials === undefined ? new Uint8Array(0) : jsonBytes(file.credentials),
     scope: file.scope && {
-      models: Object.entries(file.scope).map(([model, fields]) => ({ model, fields })),
+      models: toModelScopes(file.scope),
       revision: 0n,
     },
     schedule: file.schedule && {

@@ -6,9 +6,9 @@ import {
   type Model,
   type ModelSchedule,
   type Schedule,
-  type Scope,
 } from '@tidemark/contracts';
 import { enumName, rawJson, type Writable } from './json.js';
+import { scopeJson } from './scope-json.js';
 
 type Duration = NonNullable<Schedule['fullInterval']>;
 
@@ -31,11 +31,6 @@ export function connectionJson(connection: Connection): { readonly [name: string
     state: enumName(ConnectionState, connection.state),
     catalogue: connection.catalogue.map(modelJson),
   };
-}
-
-/** A scope as `--json` shows it. */
-export function scopeJson(scope: Scope): Writable {
-  return { models: scope.models.map(({ model, fields }) => ({ model, fields })), revision: scope.revision };
 }
 
 /** A model of a catalogue as `--json` shows it. */

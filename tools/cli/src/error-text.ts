@@ -52,6 +52,8 @@ const HINTS: Partial<Record<ErrorReason, string>> = {
   CONNECTION_NOT_FOUND: 'See what there is with: tidemark connections list',
   CONNECTOR_NOT_FOUND: 'See what there is with: tidemark connectors list',
   MODEL_NOT_FOUND: 'See what there is with: tidemark scope get CONNECTION',
+  FILTER_UNSUPPORTED: 'See which fields have an index with: tidemark scope get CONNECTION',
+  SCOPE_CONFLICT: 'Read it again with: tidemark scope get CONNECTION --json',
   RUN_NOT_FOUND: 'See what there is with: tidemark sync list',
   CURSOR_EXPIRED:
     'Read in full (without --cursor, --since and --updated-after), then go on from the new cursor.',

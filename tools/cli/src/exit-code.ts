@@ -46,7 +46,8 @@ export function exitCodeOf(reason: ErrorReason): ExitCode {
     case 'CONNECTION_EXISTS':
     case 'CONNECTION_PAUSED':
     case 'RUN_STATE_CONFLICT':
-    case 'SCOPE_NARROWING_UNSUPPORTED':
+    case 'SCOPE_CONFLICT':
+    case 'KEY_UNAVAILABLE':
     case 'SCOPE_VIOLATED':
     case 'CURSOR_EXPIRED':
     case 'MUST_RESYNC':

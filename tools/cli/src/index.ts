@@ -1,1 +1,3 @@
+export { ServiceProcess } from './up/service-process.js';
+export { serviceSpec } from './up/services.js';
 export { Stack, type StackOptions, type StackProcess } from './up/stack.js';

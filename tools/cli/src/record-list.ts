@@ -2,10 +2,10 @@ import type { StreamRecordsRequest } from '@tidemark/contracts';
 import { untilInterrupted, type Cli } from './cli.js';
 import { ExitCode } from './exit-code.js';
 import { writeJson } from './json.js';
+import { parseConditions } from './record-filter.js';
 import { recordJson } from './record-json.js';
 import { RecordTable } from './record-text.js';
 import { formatCount, formatTime, parseMoment } from './time.js';
-import { usageError } from './usage.js';
 
 /** What `records list` takes. */
 export interface ListOptions {
@@ -61,6 +61,7 @@ async function streamRecords(
     }
   }
   const { completeThrough, cursor, count } = position;
+  const { asOf } = request;
   if (cli.json) {
     await cli.out.json([writeJson({ completeThrough: completeThrough ?? null, cursor: cursor ?? null })]);
     return;
@@ -70,7 +71,7 @@ async function streamRecords(
       ? ''
       : ` ${String(table.hiddenFields)} more fields do not fit: --json shows all.`;
   await cli.notes.lines([
-    `${formatCount(count)} ${count === 1 ? 'record' : 'records'}; complete through ${formatTime(completeThrough)}.${hidden}`,
+    `${formatCount(count)} ${count === 1 ? 'record' : 'records'}${asOf === undefined ? `; complete through ${formatTime(completeThrough)}` : ` as of ${formatTime(asOf)}`}.${hidden}`,
     ...(cursor === undefined ? [] : [`Later changes: --cursor ${cursor}`]),
   ]);
 }
@@ -82,7 +83,7 @@ function toRequest(connectionId: string, model: string, options: ListOptions, no
     ...startOf(options, now),
     excludeDeleted: !options.deleted,
     fields: options.fields ?? [],
-    filter: Object.fromEntries((options.where ?? []).map(parseCondition)),
+    filter: parseConditions(options.where ?? []),
     limit: BigInt(options.limit ?? 0),
     ...(options.asOf === undefined ? {} : { asOf: parseMoment(options.asOf, '--as-of', now) }),
   };
@@ -96,17 +97,4 @@ function startOf(
     return { start: { $case: 'updatedAfter', value: parseMoment(updatedAfter, '--updated-after', now) } };
   }
   return cursor === undefined ? {} : { start: { $case: 'cursor', value: cursor } };
-}
-
-/** A value that is a JSON scalar is meant as it stands (`true`, `7`, `"7"`); everything else is text. */
-function parseCondition(condition: string): readonly [string, string] {
-  const equals = condition.indexOf('=');
-  if (equals < 1) {
-    throw usageError('--where takes a field and its value: --where status=active');
-  }
-  const value = condition.slice(equals + 1);
-  const isScalar = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|"(?:[^"\\]|\\.)*")$/.test(
-    value,
-  );
-  return [condition.slice(0, equals), isScalar ? value : JSON.stringify(value)];
 }

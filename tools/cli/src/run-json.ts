@@ -10,6 +10,7 @@ export function runJson(run: SyncRun): Writable {
     state: enumName(SyncRunState, run.state),
     counters: run.counters && { ...run.counters },
     certificate: run.certificate && { ...run.certificate },
+    discrepancies: run.discrepancies && { ...run.discrepancies },
     error: run.error && { ...run.error },
   };
 }

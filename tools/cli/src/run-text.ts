@@ -1,4 +1,11 @@
-import { SyncKind, SyncRunState, SyncTrigger, type SyncCounters, type SyncRun } from '@tidemark/contracts';
+import {
+  SyncKind,
+  SyncRunState,
+  SyncTrigger,
+  type Discrepancies,
+  type SyncCounters,
+  type SyncRun,
+} from '@tidemark/contracts';
 import { enumName } from './json.js';
 import { printable } from './printable.js';
 import { formatTable, type Column } from './table.js';
@@ -75,6 +82,7 @@ export function runFields(run: SyncRun): (readonly [string, string])[] {
             certificate.certified ? certificate.endEvidence : `no: ${certificate.failures.join('; ')}`,
           ] as const,
         ]),
+    ...(run.discrepancies === undefined ? [] : [['Repaired', repairText(run.discrepancies)] as const]),
     ...(run.error === undefined ? [] : [['Error', `${run.error.message} [${run.error.reason}]`] as const]),
     ['Created', formatTime(run.createTime)],
     [
@@ -102,17 +110,42 @@ function remarks(run: SyncRun): string[] {
     case SyncRunState.CANCELLED:
       return [`${run.model}: ${run.summary}`];
     case SyncRunState.SUCCEEDED:
-      return (run.counters?.quarantined ?? 0n) === 0n
-        ? []
-        : [
-            `${run.model}: some records could not be stored. See why with: tidemark quarantine list ${run.connectionId}`,
-          ];
+      return [
+        ...((run.counters?.quarantined ?? 0n) === 0n
+          ? []
+          : [
+              `${run.model}: some records could not be stored. See why with: tidemark quarantine list ${run.connectionId}`,
+            ]),
+        ...(run.discrepancies === undefined || repairs(run.discrepancies) === 0n
+          ? []
+          : [`${run.model}: repaired ${repairText(run.discrepancies)}.`]),
+      ];
     case SyncRunState.UNSPECIFIED:
     case SyncRunState.WAITING:
     case SyncRunState.RUNNING:
     case SyncRunState.UNRECOGNIZED:
       return [];
   }
+}
+
+const NAMED_IDS = 5;
+
+function repairs({ created, updated, deleted }: Discrepancies): bigint {
+  return created + updated + deleted;
+}
+
+/** What a full run found that deltas should have brought: `3 records that deltas missed: 2 created, 1 deleted (e1, e2, e3)`. */
+function repairText(found: Discrepancies): string {
+  const total = repairs(found);
+  if (total === 0n) {
+    return 'nothing; deltas missed no record';
+  }
+  const { created, updated, deleted, ids } = found;
+  const counts = Object.entries({ created, updated, deleted })
+    .filter(([, value]) => value > 0n)
+    .map(([name, value]) => `${formatCount(value)} ${name}`);
+  const named = ids.slice(0, NAMED_IDS).join(', ') + (total > BigInt(NAMED_IDS) ? ', …' : '');
+  return `${formatCount(total)} ${total === 1n ? 'record' : 'records'} that deltas missed: ${counts.join(', ')} (${named})`;
 }
 
 function seconds({ startTime, endTime }: SyncRun): number | undefined {

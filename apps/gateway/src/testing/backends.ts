@@ -79,14 +79,16 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** Starts a gateway in front of a store and a scheduler on free ports. */
+/** Starts a gateway in front of a store and a scheduler on free ports, each with the bound for stalled callers given. */
 export async function startWorld(
   records: Partial<RecordServiceImplementation>,
   token = TOKEN,
+  stallMs: { gateway?: number; store?: number } = {},
 ): Promise<World> {
   const options = { address: '127.0.0.1:0', logger: SILENT, middleware: [internalAuth(TOKEN)] };
   const store = await startServer({
     ...options,
+    ...boundOf(stallMs.store),
     services: [bind(RecordServiceDefinition, { ...RECORDS, ...records })],
   });
   const scheduler = await startServer({
@@ -102,6 +104,7 @@ export async function startWorld(
       schedulerAddress: scheduler.address,
     },
     SILENT,
+    boundOf(stallMs.gateway),
   );
   const clients: { close(): void }[] = [];
   const track = <Client extends { close(): void }>(client: Client): Client => {
@@ -121,6 +124,10 @@ export async function startWorld(
       await Promise.all([store.stop(), scheduler.stop()]);
     },
   };
+}
+
+function boundOf(stallMs: number | undefined): { stallMs?: number } {
+  return stallMs === undefined ? {} : { stallMs };
 }
 
 function drop(): void {

@@ -23,7 +23,7 @@ export function aConnection(changes: Partial<Connection> = {}): Connection {
     id: 'hr',
     connector: 'file',
     config: Buffer.from('{"path":"/srv/hr"}'),
-    scope: { revision: 1, models: [{ model: 'employees', fields: ['id', 'name'] }] },
+    scope: { revision: 1, models: [{ model: 'employees', fields: ['id', 'name'], indexFields: [] }] },
     schedule: { models: {} },
     guard: {},
     state: 'ACTIVE',

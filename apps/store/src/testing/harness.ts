@@ -4,11 +4,12 @@ import {
   SyncKind,
   type CommitPageResponse,
   type FinishRunResponse,
+  type ScopeReceipt,
   type Record as RecordMessage,
   type StreamRecordsRequest,
   type StreamRecordsResponse,
 } from '@tidemark/contracts';
-import { canonicalJson, fingerprint, fingerprintKey, parseJson } from '@tidemark/model';
+import { canonicalJson, fingerprint, fingerprintKey, Keyring, parseJson } from '@tidemark/model';
 import {
   createClient,
   forTenant,
@@ -17,12 +18,16 @@ import {
   type RpcClient,
   type RpcServer,
 } from '@tidemark/rpc';
-import { createLogger } from '@tidemark/runtime';
+import { createLogger, type Logger } from '@tidemark/runtime';
 import { testDatabase, type TestDatabase } from '../../../../jest/database.js';
 import { StoreDatabase } from '../mongo-collections.js';
 import { databaseErrors } from '../mongo-errors.js';
-import { createStore, type Store } from '../store.js';
+import { createStore, type Store, type StoreOptions } from '../store.js';
 
+/** The master key of the tests' stores. */
+export const MASTER_KEY = Buffer.alloc(32, 7);
+
+const DAY_MS = 86_400_000;
 const TOKEN = 'test-token-of-at-least-32-characters';
 
 /** A real store on a real database, called over gRPC. */
@@ -36,11 +41,15 @@ export interface StoreHarness {
 }
 
 /** Starts a store on a database of its own, or as one more process on a given one. */
-export async function startStore(shared?: TestDatabase): Promise<StoreHarness> {
+export async function startStore(
+  shared?: TestDatabase,
+  settings: Partial<StoreOptions> = {},
+  logger: Logger = createLogger({ service: 'store', level: 'error' }),
+): Promise<StoreHarness> {
   const database = shared ?? (await testDatabase());
-  const logger = createLogger({ service: 'store', level: 'error' });
   const db = new StoreDatabase(database.client, database.db);
-  const store = await createStore(db, logger);
+  const retention = { historyMs: 30 * DAY_MS, tombstoneMs: 90 * DAY_MS };
+  const store = await createStore(db, logger, { keyring: new Keyring(MASTER_KEY), retention, ...settings });
   await store.feed.start();
   const server: RpcServer = await startServer({
     address: '127.0.0.1:0',
@@ -80,13 +89,30 @@ export class TestWriter {
     readonly tenantId = 'acme',
   ) {}
 
-  async open(models: Record<string, string[]>, revision = 1n): Promise<void> {
-    const scope = { revision, models: Object.entries(models).map(([model, fields]) => ({ model, fields })) };
-    await this.harness.writing.openConnection({
+  /** Opens the connection with a scope; returns whether something is left to purge. */
+  async open(
+    models: Record<string, string[]>,
+    revision = 1n,
+    index: Record<string, string[]> = {},
+  ): Promise<boolean> {
+    const entries = Object.entries(models).map(([model, fields]) => ({
+      ...{ model, fields, indexFields: index[model] ?? [] },
+    }));
+    const { scopePending } = await this.harness.writing.openConnection({
       tenantId: this.tenantId,
       connectionId: this.connectionId,
-      scope,
+      scope: { revision, models: entries },
     });
+    return scopePending;
+  }
+
+  /** Brings the scope to effect in what is stored. */
+  async purge(): Promise<ScopeReceipt | undefined> {
+    const { tenantId, connectionId } = this;
+    for (;;) {
+      const { done, receipt } = await this.harness.writing.applyScope({ tenantId, connectionId });
+      if (done) return receipt;
+    }
   }
 
   async begin(model: string, runId: string, kind = SyncKind.FULL, epoch = ++this.epoch): Promise<TestRun> {

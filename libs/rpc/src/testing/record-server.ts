@@ -9,12 +9,14 @@ import { bind } from '../service-binding.js';
 export interface LogEntry {
   readonly level: keyof RpcLogger;
   readonly fields: object;
+  readonly message: string;
 }
 
 /** A logger that keeps what it is given. */
 export function recordLogs(): { logger: RpcLogger; entries: LogEntry[] } {
   const entries: LogEntry[] = [];
-  const write = (level: keyof RpcLogger) => (fields: object) => void entries.push({ level, fields });
+  const write = (level: keyof RpcLogger) => (fields: object, message: string) =>
+    void entries.push({ level, fields, message });
   const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   return { logger, entries };
 }

@@ -27,14 +27,18 @@ function addList(noun: Command, cli: Cli): void {
       new Option(
         '--updated-after <time>',
         'only records changed after it: ISO 8601, or -10m for ten minutes ago',
-      ).conflicts('cursor'),
+      ).conflicts(['cursor', 'asOf']),
     )
-    .addOption(new Option('--cursor <cursor>', 'only records changed after it'))
+    .addOption(new Option('--cursor <cursor>', 'only records changed after it').conflicts('asOf'))
     .option('--no-deleted', 'leave tombstones out')
     .option('--fields <paths>', 'only these fields: a,b.c', list)
-    .option('--where <field=value>', 'only records with this value; may be given several times', collect)
+    .option(
+      '--where <field=value>',
+      'only records with this value in an index field (see scope get); true, 7, "7" and the like are taken as JSON, all else as text; may be given several times, then every one counts',
+      collect,
+    )
     .option('--limit <n>', 'end after so many', wholeNumber(1, Number.MAX_SAFE_INTEGER))
-    .option('--as-of <time>', 'as they were at that time (not offered yet; `records get` does)')
+    .option('--as-of <time>', 'all records as they were at that time: ISO 8601, or -10m for ten minutes ago')
     .description('list records in the order of their changes')
     .action((connectionId: string, model: string, options: ListOptions) =>
       listRecords(cli, connectionId, model, options),

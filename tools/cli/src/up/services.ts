@@ -57,7 +57,10 @@ function settingsOf(name: ServiceName, surroundings: Surroundings, addresses: Ad
   const { secrets, mongodbUri, fileRoots, gatewayPort } = surroundings;
   switch (name) {
     case 'store':
-      return { TIDEMARK_STORE_MONGODB_URI: databaseAddress(mongodbUri, 'store') };
+      return {
+        TIDEMARK_STORE_MONGODB_URI: databaseAddress(mongodbUri, 'store'),
+        ...masterKeys(secrets),
+      };
     case 'connector-file':
       return { TIDEMARK_FILE_ROOTS: fileRoots.join(delimiter) };
     case 'scheduler':
@@ -65,7 +68,7 @@ function settingsOf(name: ServiceName, surroundings: Surroundings, addresses: Ad
         TIDEMARK_CONTROL_MONGODB_URI: databaseAddress(mongodbUri, 'control'),
         TIDEMARK_STORE_ADDRESS: addresses.store,
         TIDEMARK_CONNECTORS: `file=${addresses['connector-file'] ?? ''}`,
-        TIDEMARK_MASTER_KEY: secrets.masterKey,
+        ...masterKeys(secrets),
         TIDEMARK_BOOTSTRAP_API_KEY: secrets.apiKey,
       };
     case 'gateway':
@@ -77,9 +80,22 @@ function settingsOf(name: ServiceName, surroundings: Surroundings, addresses: Ad
   }
 }
 
+function masterKeys({ masterKey, previousMasterKeys }: Secrets): Environment {
+  return {
+    TIDEMARK_MASTER_KEY: masterKey,
+    // An empty variable counts as absent.
+    TIDEMARK_PREVIOUS_MASTER_KEYS: previousMasterKeys.join(','),
+  };
+}
+
 /** The environment without what is ours to set, and without the database's address, which not all may know. */
 function inherited(env: Environment): Environment {
-  const passed = ['TIDEMARK_LOG_LEVEL', 'TIDEMARK_LEASE_SECONDS'];
+  const passed = [
+    'TIDEMARK_LOG_LEVEL',
+    'TIDEMARK_LEASE_SECONDS',
+    'TIDEMARK_HISTORY_DAYS',
+    'TIDEMARK_TOMBSTONE_DAYS',
+  ];
   return Object.fromEntries(
     Object.entries(env).filter(
       ([name]) => passed.includes(name) || !(name.startsWith('TIDEMARK_') || name === 'MONGODB_URI'),

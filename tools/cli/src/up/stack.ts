@@ -151,12 +151,10 @@ export class Stack {
   }
 
   private async loadSecrets(): Promise<Secrets> {
-    const path = join(this.options.dataDir, 'secrets.json');
-    const { secrets, isNew } = await loadSecrets(path);
-    if (isNew) {
-      this.options.say(
-        `First start: made a master key, an internal token and an API key in ${path}. Keep that file.`,
-      );
+    const { dataDir, env, say } = this.options;
+    const { secrets, notice } = await loadSecrets(join(dataDir, 'secrets.json'), env);
+    if (notice !== undefined) {
+      say(notice);
     }
     return secrets;
   }

@@ -8,7 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Connection, ConnectionSpec, ConnectionStatus } from "./connection.js";
-import { Model } from "./model.js";
+import { Model, Scope, ScopeReceipt } from "./model.js";
 
 /** Asks for the connectors. */
 export interface ListConnectorsRequest {
@@ -113,6 +113,44 @@ export interface UpdateConnectionResponse {
     | Connection
     | undefined;
   /** Runs that backfill a wider scope. */
+  runIds: string[];
+}
+
+/** Asks for a connection's scope. */
+export interface GetScopeRequest {
+  /** Its id. */
+  connectionId: string;
+}
+
+/** A connection's scope. */
+export interface GetScopeResponse {
+  /** As it is enforced. */
+  scope:
+    | Scope
+    | undefined;
+  /** Whether a purge of what it no longer allows is under way. Reads leave that out already. */
+  purging: boolean;
+  /** The newest 100 purges, newest first. */
+  receipts: ScopeReceipt[];
+}
+
+/** Replaces a connection's scope. */
+export interface SetScopeRequest {
+  /** Its id. */
+  connectionId: string;
+  /** What it shall be; `revision` may name the revision that this one replaces, then another change meanwhile is refused. */
+  scope: Scope | undefined;
+}
+
+/** The scope as set. */
+export interface SetScopeResponse {
+  /** As it is enforced. */
+  scope:
+    | Scope
+    | undefined;
+  /** Whether something stored is being purged; GetScope tells when it is done. */
+  purging: boolean;
+  /** Runs that backfill what a wider scope adds. */
   runIds: string[];
 }
 
@@ -1312,6 +1350,376 @@ export const UpdateConnectionResponse: MessageFns<UpdateConnectionResponse> = {
   },
 };
 
+function createBaseGetScopeRequest(): GetScopeRequest {
+  return { connectionId: "" };
+}
+
+export const GetScopeRequest: MessageFns<GetScopeRequest> = {
+  encode(message: GetScopeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.connectionId !== "") {
+      writer.uint32(10).string(message.connectionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetScopeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetScopeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.connectionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetScopeRequest {
+    return {
+      connectionId: isSet(object.connectionId)
+        ? globalThis.String(object.connectionId)
+        : isSet(object.connection_id)
+        ? globalThis.String(object.connection_id)
+        : "",
+    };
+  },
+
+  toJSON(message: GetScopeRequest): unknown {
+    const obj: any = {};
+    if (message.connectionId !== "") {
+      obj.connectionId = message.connectionId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetScopeRequest>): GetScopeRequest {
+    return GetScopeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetScopeRequest>): GetScopeRequest {
+    const message = createBaseGetScopeRequest();
+    message.connectionId = object.connectionId ?? "";
+    return message;
+  },
+};
+
+function createBaseGetScopeResponse(): GetScopeResponse {
+  return { scope: undefined, purging: false, receipts: [] };
+}
+
+export const GetScopeResponse: MessageFns<GetScopeResponse> = {
+  encode(message: GetScopeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.scope !== undefined) {
+      Scope.encode(message.scope, writer.uint32(10).fork()).join();
+    }
+    if (message.purging !== false) {
+      writer.uint32(16).bool(message.purging);
+    }
+    for (const v of message.receipts) {
+      ScopeReceipt.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetScopeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetScopeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.scope = Scope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.purging = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.receipts.push(ScopeReceipt.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetScopeResponse {
+    return {
+      scope: isSet(object.scope) ? Scope.fromJSON(object.scope) : undefined,
+      purging: isSet(object.purging) ? globalThis.Boolean(object.purging) : false,
+      receipts: globalThis.Array.isArray(object?.receipts)
+        ? object.receipts.map((e: any) => ScopeReceipt.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: GetScopeResponse): unknown {
+    const obj: any = {};
+    if (message.scope !== undefined) {
+      obj.scope = Scope.toJSON(message.scope);
+    }
+    if (message.purging !== false) {
+      obj.purging = message.purging;
+    }
+    if (message.receipts?.length) {
+      obj.receipts = message.receipts.map((e) => ScopeReceipt.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetScopeResponse>): GetScopeResponse {
+    return GetScopeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetScopeResponse>): GetScopeResponse {
+    const message = createBaseGetScopeResponse();
+    message.scope = (object.scope !== undefined && object.scope !== null) ? Scope.fromPartial(object.scope) : undefined;
+    message.purging = object.purging ?? false;
+    message.receipts = object.receipts?.map((e) => ScopeReceipt.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSetScopeRequest(): SetScopeRequest {
+  return { connectionId: "", scope: undefined };
+}
+
+export const SetScopeRequest: MessageFns<SetScopeRequest> = {
+  encode(message: SetScopeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.connectionId !== "") {
+      writer.uint32(10).string(message.connectionId);
+    }
+    if (message.scope !== undefined) {
+      Scope.encode(message.scope, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetScopeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetScopeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.connectionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.scope = Scope.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetScopeRequest {
+    return {
+      connectionId: isSet(object.connectionId)
+        ? globalThis.String(object.connectionId)
+        : isSet(object.connection_id)
+        ? globalThis.String(object.connection_id)
+        : "",
+      scope: isSet(object.scope) ? Scope.fromJSON(object.scope) : undefined,
+    };
+  },
+
+  toJSON(message: SetScopeRequest): unknown {
+    const obj: any = {};
+    if (message.connectionId !== "") {
+      obj.connectionId = message.connectionId;
+    }
+    if (message.scope !== undefined) {
+      obj.scope = Scope.toJSON(message.scope);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SetScopeRequest>): SetScopeRequest {
+    return SetScopeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetScopeRequest>): SetScopeRequest {
+    const message = createBaseSetScopeRequest();
+    message.connectionId = object.connectionId ?? "";
+    message.scope = (object.scope !== undefined && object.scope !== null) ? Scope.fromPartial(object.scope) : undefined;
+    return message;
+  },
+};
+
+function createBaseSetScopeResponse(): SetScopeResponse {
+  return { scope: undefined, purging: false, runIds: [] };
+}
+
+export const SetScopeResponse: MessageFns<SetScopeResponse> = {
+  encode(message: SetScopeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.scope !== undefined) {
+      Scope.encode(message.scope, writer.uint32(10).fork()).join();
+    }
+    if (message.purging !== false) {
+      writer.uint32(16).bool(message.purging);
+    }
+    for (const v of message.runIds) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetScopeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetScopeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.scope = Scope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.purging = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.runIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetScopeResponse {
+    return {
+      scope: isSet(object.scope) ? Scope.fromJSON(object.scope) : undefined,
+      purging: isSet(object.purging) ? globalThis.Boolean(object.purging) : false,
+      runIds: globalThis.Array.isArray(object?.runIds)
+        ? object.runIds.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.run_ids)
+        ? object.run_ids.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: SetScopeResponse): unknown {
+    const obj: any = {};
+    if (message.scope !== undefined) {
+      obj.scope = Scope.toJSON(message.scope);
+    }
+    if (message.purging !== false) {
+      obj.purging = message.purging;
+    }
+    if (message.runIds?.length) {
+      obj.runIds = message.runIds;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SetScopeResponse>): SetScopeResponse {
+    return SetScopeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetScopeResponse>): SetScopeResponse {
+    const message = createBaseSetScopeResponse();
+    message.scope = (object.scope !== undefined && object.scope !== null) ? Scope.fromPartial(object.scope) : undefined;
+    message.purging = object.purging ?? false;
+    message.runIds = object.runIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
 function createBaseDeleteConnectionRequest(): DeleteConnectionRequest {
   return { connectionId: "" };
 }
@@ -2249,6 +2657,27 @@ export const ConnectionServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Returns a connection's scope, and the receipts of what narrower scopes purged. Role: read. */
+    getScope: {
+      name: "GetScope",
+      requestType: GetScopeRequest as typeof GetScopeRequest,
+      requestStream: false,
+      responseType: GetScopeResponse as typeof GetScopeResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Replaces a connection's scope: what a narrower one no longer allows is purged, history included; what a wider one
+     * adds is backfilled by full syncs started at once. Role: admin.
+     */
+    setScope: {
+      name: "SetScope",
+      requestType: SetScopeRequest as typeof SetScopeRequest,
+      requestStream: false,
+      responseType: SetScopeResponse as typeof SetScopeResponse,
+      responseStream: false,
+      options: {},
+    },
     /** Deletes a connection with all its records and history. Safe to repeat. Role: admin. */
     deleteConnection: {
       name: "DeleteConnection",
@@ -2337,6 +2766,13 @@ export interface ConnectionServiceImplementation<CallContextExt = {}> {
     request: UpdateConnectionRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<UpdateConnectionResponse>>;
+  /** Returns a connection's scope, and the receipts of what narrower scopes purged. Role: read. */
+  getScope(request: GetScopeRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetScopeResponse>>;
+  /**
+   * Replaces a connection's scope: what a narrower one no longer allows is purged, history included; what a wider one
+   * adds is backfilled by full syncs started at once. Role: admin.
+   */
+  setScope(request: SetScopeRequest, context: CallContext & CallContextExt): Promise<DeepPartial<SetScopeResponse>>;
   /** Deletes a connection with all its records and history. Safe to repeat. Role: admin. */
   deleteConnection(
     request: DeleteConnectionRequest,
@@ -2397,6 +2833,13 @@ export interface ConnectionServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<UpdateConnectionRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<UpdateConnectionResponse>;
+  /** Returns a connection's scope, and the receipts of what narrower scopes purged. Role: read. */
+  getScope(request: DeepPartial<GetScopeRequest>, options?: CallOptions & CallOptionsExt): Promise<GetScopeResponse>;
+  /**
+   * Replaces a connection's scope: what a narrower one no longer allows is purged, history included; what a wider one
+   * adds is backfilled by full syncs started at once. Role: admin.
+   */
+  setScope(request: DeepPartial<SetScopeRequest>, options?: CallOptions & CallOptionsExt): Promise<SetScopeResponse>;
   /** Deletes a connection with all its records and history. Safe to repeat. Role: admin. */
   deleteConnection(
     request: DeepPartial<DeleteConnectionRequest>,

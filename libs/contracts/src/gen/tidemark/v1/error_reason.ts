@@ -45,11 +45,6 @@ export enum ErrorReason {
   RUN_NOT_FOUND = 15,
   /** RUN_STATE_CONFLICT - FAILED_PRECONDITION. The run's state does not allow the action. Example: approving a run that is not HELD. */
   RUN_STATE_CONFLICT = 16,
-  /**
-   * SCOPE_NARROWING_UNSUPPORTED - FAILED_PRECONDITION. Taking fields out of a scope in place is refused, for what is stored would outlive it. Delete
-   * the connection and create it with the narrower scope.
-   */
-  SCOPE_NARROWING_UNSUPPORTED = 17,
   /** SCOPE_VIOLATED - FAILED_PRECONDITION. A writer sent a field outside the scope; nothing of its page was stored. */
   SCOPE_VIOLATED = 18,
   /** CURSOR_INVALID - INVALID_ARGUMENT. The cursor is forged, malformed, or of another tenant or connection. */
@@ -92,6 +87,13 @@ export enum ErrorReason {
   CANCELLED = 37,
   /** INTERNAL - INTERNAL. An unknown failure; metadata `reference` finds its cause in the service's log. */
   INTERNAL = 38,
+  /**
+   * KEY_UNAVAILABLE - FAILED_PRECONDITION. What is stored was sealed under a master key that this service does not have. Start it with that key as
+   * TIDEMARK_MASTER_KEY, or among TIDEMARK_PREVIOUS_MASTER_KEYS.
+   */
+  KEY_UNAVAILABLE = 39,
+  /** SCOPE_CONFLICT - FAILED_PRECONDITION. The scope changed since the revision that the request names; read it again. Example: two `scope set` at a time. */
+  SCOPE_CONFLICT = 40,
   UNRECOGNIZED = -1,
 }
 
@@ -148,9 +150,6 @@ export function errorReasonFromJSON(object: any): ErrorReason {
     case 16:
     case "ERROR_REASON_RUN_STATE_CONFLICT":
       return ErrorReason.RUN_STATE_CONFLICT;
-    case 17:
-    case "ERROR_REASON_SCOPE_NARROWING_UNSUPPORTED":
-      return ErrorReason.SCOPE_NARROWING_UNSUPPORTED;
     case 18:
     case "ERROR_REASON_SCOPE_VIOLATED":
       return ErrorReason.SCOPE_VIOLATED;
@@ -214,6 +213,12 @@ export function errorReasonFromJSON(object: any): ErrorReason {
     case 38:
     case "ERROR_REASON_INTERNAL":
       return ErrorReason.INTERNAL;
+    case 39:
+    case "ERROR_REASON_KEY_UNAVAILABLE":
+      return ErrorReason.KEY_UNAVAILABLE;
+    case 40:
+    case "ERROR_REASON_SCOPE_CONFLICT":
+      return ErrorReason.SCOPE_CONFLICT;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -257,8 +262,6 @@ export function errorReasonToJSON(object: ErrorReason): string {
       return "ERROR_REASON_RUN_NOT_FOUND";
     case ErrorReason.RUN_STATE_CONFLICT:
       return "ERROR_REASON_RUN_STATE_CONFLICT";
-    case ErrorReason.SCOPE_NARROWING_UNSUPPORTED:
-      return "ERROR_REASON_SCOPE_NARROWING_UNSUPPORTED";
     case ErrorReason.SCOPE_VIOLATED:
       return "ERROR_REASON_SCOPE_VIOLATED";
     case ErrorReason.CURSOR_INVALID:
@@ -301,6 +304,10 @@ export function errorReasonToJSON(object: ErrorReason): string {
       return "ERROR_REASON_CANCELLED";
     case ErrorReason.INTERNAL:
       return "ERROR_REASON_INTERNAL";
+    case ErrorReason.KEY_UNAVAILABLE:
+      return "ERROR_REASON_KEY_UNAVAILABLE";
+    case ErrorReason.SCOPE_CONFLICT:
+      return "ERROR_REASON_SCOPE_CONFLICT";
     case ErrorReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

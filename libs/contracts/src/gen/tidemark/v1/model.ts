@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Timestamp } from "../../google/protobuf/timestamp.js";
 
 /** One kind of record in a source, as discovery found it. */
 export interface Model {
@@ -58,6 +59,32 @@ export interface ModelScope {
    * and passes through arrays. Example: `work_location.city`.
    */
   fields: string[];
+  /** Of these fields, those that readers may filter on; scalars, or arrays of them. At most 16. Unset on create: those that the catalogue declares. */
+  indexFields: string[];
+}
+
+/** What was purged when a scope became narrower. */
+export interface ScopeReceipt {
+  /** The scope's revision that no longer allowed it. */
+  revision: bigint;
+  /** Models that lost fields. */
+  narrowedModels: string[];
+  /** Models that left the scope, with all that was stored of them. */
+  removedModels: string[];
+  /** Live records that lost content; each got a new version with cause SCOPE. */
+  changedRecords: bigint;
+  /** Records of removed models, tombstones included. */
+  removedRecords: bigint;
+  /** Superseded versions that lost content or were removed. */
+  purgedVersions: bigint;
+  /** Quarantine entries removed. */
+  purgedQuarantine: bigint;
+  /** When the purge began. */
+  startTime:
+    | Date
+    | undefined;
+  /** When it ended; unset while it runs. */
+  endTime?: Date | undefined;
 }
 
 function createBaseModel(): Model {
@@ -484,7 +511,7 @@ export const Scope: MessageFns<Scope> = {
 };
 
 function createBaseModelScope(): ModelScope {
-  return { model: "", fields: [] };
+  return { model: "", fields: [], indexFields: [] };
 }
 
 export const ModelScope: MessageFns<ModelScope> = {
@@ -494,6 +521,9 @@ export const ModelScope: MessageFns<ModelScope> = {
     }
     for (const v of message.fields) {
       writer.uint32(18).string(v!);
+    }
+    for (const v of message.indexFields) {
+      writer.uint32(26).string(v!);
     }
     return writer;
   },
@@ -527,6 +557,14 @@ export const ModelScope: MessageFns<ModelScope> = {
             message.fields.push(reader.string());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.indexFields.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -543,6 +581,11 @@ export const ModelScope: MessageFns<ModelScope> = {
     return {
       model: isSet(object.model) ? globalThis.String(object.model) : "",
       fields: globalThis.Array.isArray(object?.fields) ? object.fields.map((e: any) => globalThis.String(e)) : [],
+      indexFields: globalThis.Array.isArray(object?.indexFields)
+        ? object.indexFields.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.index_fields)
+        ? object.index_fields.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -554,6 +597,9 @@ export const ModelScope: MessageFns<ModelScope> = {
     if (message.fields?.length) {
       obj.fields = message.fields;
     }
+    if (message.indexFields?.length) {
+      obj.indexFields = message.indexFields;
+    }
     return obj;
   },
 
@@ -564,6 +610,269 @@ export const ModelScope: MessageFns<ModelScope> = {
     const message = createBaseModelScope();
     message.model = object.model ?? "";
     message.fields = object.fields?.map((e) => e) || [];
+    message.indexFields = object.indexFields?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseScopeReceipt(): ScopeReceipt {
+  return {
+    revision: 0n,
+    narrowedModels: [],
+    removedModels: [],
+    changedRecords: 0n,
+    removedRecords: 0n,
+    purgedVersions: 0n,
+    purgedQuarantine: 0n,
+    startTime: undefined,
+    endTime: undefined,
+  };
+}
+
+export const ScopeReceipt: MessageFns<ScopeReceipt> = {
+  encode(message: ScopeReceipt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revision !== 0n) {
+      if (BigInt.asIntN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type int64 too large");
+      }
+      writer.uint32(8).int64(message.revision);
+    }
+    for (const v of message.narrowedModels) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.removedModels) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.changedRecords !== 0n) {
+      if (BigInt.asIntN(64, message.changedRecords) !== message.changedRecords) {
+        throw new globalThis.Error("value provided for field message.changedRecords of type int64 too large");
+      }
+      writer.uint32(32).int64(message.changedRecords);
+    }
+    if (message.removedRecords !== 0n) {
+      if (BigInt.asIntN(64, message.removedRecords) !== message.removedRecords) {
+        throw new globalThis.Error("value provided for field message.removedRecords of type int64 too large");
+      }
+      writer.uint32(40).int64(message.removedRecords);
+    }
+    if (message.purgedVersions !== 0n) {
+      if (BigInt.asIntN(64, message.purgedVersions) !== message.purgedVersions) {
+        throw new globalThis.Error("value provided for field message.purgedVersions of type int64 too large");
+      }
+      writer.uint32(48).int64(message.purgedVersions);
+    }
+    if (message.purgedQuarantine !== 0n) {
+      if (BigInt.asIntN(64, message.purgedQuarantine) !== message.purgedQuarantine) {
+        throw new globalThis.Error("value provided for field message.purgedQuarantine of type int64 too large");
+      }
+      writer.uint32(56).int64(message.purgedQuarantine);
+    }
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(66).fork()).join();
+    }
+    if (message.endTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.endTime), writer.uint32(74).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScopeReceipt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScopeReceipt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revision = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.narrowedModels.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.removedModels.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.changedRecords = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.removedRecords = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.purgedVersions = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.purgedQuarantine = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.endTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ScopeReceipt {
+    return {
+      revision: isSet(object.revision) ? BigInt(object.revision) : 0n,
+      narrowedModels: globalThis.Array.isArray(object?.narrowedModels)
+        ? object.narrowedModels.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.narrowed_models)
+        ? object.narrowed_models.map((e: any) => globalThis.String(e))
+        : [],
+      removedModels: globalThis.Array.isArray(object?.removedModels)
+        ? object.removedModels.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.removed_models)
+        ? object.removed_models.map((e: any) => globalThis.String(e))
+        : [],
+      changedRecords: isSet(object.changedRecords)
+        ? BigInt(object.changedRecords)
+        : isSet(object.changed_records)
+        ? BigInt(object.changed_records)
+        : 0n,
+      removedRecords: isSet(object.removedRecords)
+        ? BigInt(object.removedRecords)
+        : isSet(object.removed_records)
+        ? BigInt(object.removed_records)
+        : 0n,
+      purgedVersions: isSet(object.purgedVersions)
+        ? BigInt(object.purgedVersions)
+        : isSet(object.purged_versions)
+        ? BigInt(object.purged_versions)
+        : 0n,
+      purgedQuarantine: isSet(object.purgedQuarantine)
+        ? BigInt(object.purgedQuarantine)
+        : isSet(object.purged_quarantine)
+        ? BigInt(object.purged_quarantine)
+        : 0n,
+      startTime: isSet(object.startTime)
+        ? fromJsonTimestamp(object.startTime)
+        : isSet(object.start_time)
+        ? fromJsonTimestamp(object.start_time)
+        : undefined,
+      endTime: isSet(object.endTime)
+        ? fromJsonTimestamp(object.endTime)
+        : isSet(object.end_time)
+        ? fromJsonTimestamp(object.end_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: ScopeReceipt): unknown {
+    const obj: any = {};
+    if (message.revision !== 0n) {
+      obj.revision = message.revision.toString();
+    }
+    if (message.narrowedModels?.length) {
+      obj.narrowedModels = message.narrowedModels;
+    }
+    if (message.removedModels?.length) {
+      obj.removedModels = message.removedModels;
+    }
+    if (message.changedRecords !== 0n) {
+      obj.changedRecords = message.changedRecords.toString();
+    }
+    if (message.removedRecords !== 0n) {
+      obj.removedRecords = message.removedRecords.toString();
+    }
+    if (message.purgedVersions !== 0n) {
+      obj.purgedVersions = message.purgedVersions.toString();
+    }
+    if (message.purgedQuarantine !== 0n) {
+      obj.purgedQuarantine = message.purgedQuarantine.toString();
+    }
+    if (message.startTime !== undefined) {
+      obj.startTime = message.startTime.toISOString();
+    }
+    if (message.endTime !== undefined) {
+      obj.endTime = message.endTime.toISOString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ScopeReceipt>): ScopeReceipt {
+    return ScopeReceipt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ScopeReceipt>): ScopeReceipt {
+    const message = createBaseScopeReceipt();
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
+    message.narrowedModels = object.narrowedModels?.map((e) => e) || [];
+    message.removedModels = object.removedModels?.map((e) => e) || [];
+    message.changedRecords = (object.changedRecords !== undefined && object.changedRecords !== null)
+      ? BigInt(object.changedRecords)
+      : 0n;
+    message.removedRecords = (object.removedRecords !== undefined && object.removedRecords !== null)
+      ? BigInt(object.removedRecords)
+      : 0n;
+    message.purgedVersions = (object.purgedVersions !== undefined && object.purgedVersions !== null)
+      ? BigInt(object.purgedVersions)
+      : 0n;
+    message.purgedQuarantine = (object.purgedQuarantine !== undefined && object.purgedQuarantine !== null)
+      ? BigInt(object.purgedQuarantine)
+      : 0n;
+    message.startTime = object.startTime ?? undefined;
+    message.endTime = object.endTime ?? undefined;
     return message;
   },
 };
@@ -601,6 +910,28 @@ type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function toTimestamp(date: Date): Timestamp {
+  const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
+  const nanos = (date.getTime() % 1_000) * 1_000_000;
+  return { seconds, nanos };
+}
+
+function fromTimestamp(t: Timestamp): Date {
+  let millis = (globalThis.Number(t.seconds.toString()) || 0) * 1_000;
+  millis += (t.nanos || 0) / 1_000_000;
+  return new globalThis.Date(millis);
+}
+
+function fromJsonTimestamp(o: any): Date {
+  if (o instanceof globalThis.Date) {
+    return o;
+  } else if (typeof o === "string") {
+    return new globalThis.Date(o);
+  } else {
+    return fromTimestamp(Timestamp.fromJSON(o));
+  }
+}
 
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;

@@ -10,8 +10,8 @@ import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
 import { Guard } from "./connection.js";
 import { ReadEnd, RejectedRecord, SourceRecord } from "./connector_service.js";
-import { Scope } from "./model.js";
-import { Certificate, SyncCounters, SyncKind, syncKindFromJSON, syncKindToJSON } from "./sync_run.js";
+import { Scope, ScopeReceipt } from "./model.js";
+import { Certificate, Discrepancies, SyncCounters, SyncKind, syncKindFromJSON, syncKindToJSON } from "./sync_run.js";
 
 /** What to do with the deletes of a full run. */
 export enum DeleteDecision {
@@ -77,6 +77,56 @@ export interface OpenConnectionRequest {
 export interface OpenConnectionResponse {
   /** Changes when the connection is made anew. */
   generation: string;
+  /** Whether something may be stored that the scope no longer allows, or is not indexed as it says: call ApplyScope. */
+  scopePending: boolean;
+}
+
+/** Purges what the scope no longer allows. */
+export interface ApplyScopeRequest {
+  /** The tenant. */
+  tenantId: string;
+  /** The connection. */
+  connectionId: string;
+}
+
+/** How far the purge is. */
+export interface ApplyScopeResponse {
+  /** Whether nothing outside the scope is left. */
+  done: boolean;
+  /** What was purged so far; unset where nothing had to be. */
+  receipt?: ScopeReceipt | undefined;
+}
+
+/** Asks for the receipts. */
+export interface ListScopeReceiptsRequest {
+  /** The tenant. */
+  tenantId: string;
+  /** The connection. */
+  connectionId: string;
+}
+
+/** The newest 100 receipts. */
+export interface ListScopeReceiptsResponse {
+  /** Newest first. */
+  receipts: ScopeReceipt[];
+}
+
+/** Removes what is past its retention. */
+export interface ApplyRetentionRequest {
+  /** The tenant. */
+  tenantId: string;
+  /** The connection. */
+  connectionId: string;
+}
+
+/** How far the removal is. */
+export interface ApplyRetentionResponse {
+  /** Whether nothing past its retention is left. */
+  done: boolean;
+  /** Superseded versions removed by this call. */
+  removedVersions: bigint;
+  /** Tombstones removed by this call. */
+  removedTombstones: bigint;
 }
 
 /** Removes a connection. */
@@ -208,6 +258,8 @@ export interface FinishRunResponse {
     | undefined;
   /** The connection's highest sequence that this run committed; 0 if it changed nothing. */
   lastSequence: bigint;
+  /** What a full run found that deltas or webhooks should have brought; unset for other runs and for a model without them. */
+  discrepancies?: Discrepancies | undefined;
 }
 
 /** Asks for counts. */
@@ -348,13 +400,16 @@ export const OpenConnectionRequest: MessageFns<OpenConnectionRequest> = {
 };
 
 function createBaseOpenConnectionResponse(): OpenConnectionResponse {
-  return { generation: "" };
+  return { generation: "", scopePending: false };
 }
 
 export const OpenConnectionResponse: MessageFns<OpenConnectionResponse> = {
   encode(message: OpenConnectionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.generation !== "") {
       writer.uint32(10).string(message.generation);
+    }
+    if (message.scopePending !== false) {
+      writer.uint32(16).bool(message.scopePending);
     }
     return writer;
   },
@@ -380,6 +435,14 @@ export const OpenConnectionResponse: MessageFns<OpenConnectionResponse> = {
             message.generation = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.scopePending = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -393,13 +456,23 @@ export const OpenConnectionResponse: MessageFns<OpenConnectionResponse> = {
   },
 
   fromJSON(object: any): OpenConnectionResponse {
-    return { generation: isSet(object.generation) ? globalThis.String(object.generation) : "" };
+    return {
+      generation: isSet(object.generation) ? globalThis.String(object.generation) : "",
+      scopePending: isSet(object.scopePending)
+        ? globalThis.Boolean(object.scopePending)
+        : isSet(object.scope_pending)
+        ? globalThis.Boolean(object.scope_pending)
+        : false,
+    };
   },
 
   toJSON(message: OpenConnectionResponse): unknown {
     const obj: any = {};
     if (message.generation !== "") {
       obj.generation = message.generation;
+    }
+    if (message.scopePending !== false) {
+      obj.scopePending = message.scopePending;
     }
     return obj;
   },
@@ -410,6 +483,563 @@ export const OpenConnectionResponse: MessageFns<OpenConnectionResponse> = {
   fromPartial(object: DeepPartial<OpenConnectionResponse>): OpenConnectionResponse {
     const message = createBaseOpenConnectionResponse();
     message.generation = object.generation ?? "";
+    message.scopePending = object.scopePending ?? false;
+    return message;
+  },
+};
+
+function createBaseApplyScopeRequest(): ApplyScopeRequest {
+  return { tenantId: "", connectionId: "" };
+}
+
+export const ApplyScopeRequest: MessageFns<ApplyScopeRequest> = {
+  encode(message: ApplyScopeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenantId !== "") {
+      writer.uint32(10).string(message.tenantId);
+    }
+    if (message.connectionId !== "") {
+      writer.uint32(18).string(message.connectionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApplyScopeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApplyScopeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.connectionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApplyScopeRequest {
+    return {
+      tenantId: isSet(object.tenantId)
+        ? globalThis.String(object.tenantId)
+        : isSet(object.tenant_id)
+        ? globalThis.String(object.tenant_id)
+        : "",
+      connectionId: isSet(object.connectionId)
+        ? globalThis.String(object.connectionId)
+        : isSet(object.connection_id)
+        ? globalThis.String(object.connection_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ApplyScopeRequest): unknown {
+    const obj: any = {};
+    if (message.tenantId !== "") {
+      obj.tenantId = message.tenantId;
+    }
+    if (message.connectionId !== "") {
+      obj.connectionId = message.connectionId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApplyScopeRequest>): ApplyScopeRequest {
+    return ApplyScopeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApplyScopeRequest>): ApplyScopeRequest {
+    const message = createBaseApplyScopeRequest();
+    message.tenantId = object.tenantId ?? "";
+    message.connectionId = object.connectionId ?? "";
+    return message;
+  },
+};
+
+function createBaseApplyScopeResponse(): ApplyScopeResponse {
+  return { done: false, receipt: undefined };
+}
+
+export const ApplyScopeResponse: MessageFns<ApplyScopeResponse> = {
+  encode(message: ApplyScopeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.done !== false) {
+      writer.uint32(8).bool(message.done);
+    }
+    if (message.receipt !== undefined) {
+      ScopeReceipt.encode(message.receipt, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApplyScopeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApplyScopeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.done = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.receipt = ScopeReceipt.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApplyScopeResponse {
+    return {
+      done: isSet(object.done) ? globalThis.Boolean(object.done) : false,
+      receipt: isSet(object.receipt) ? ScopeReceipt.fromJSON(object.receipt) : undefined,
+    };
+  },
+
+  toJSON(message: ApplyScopeResponse): unknown {
+    const obj: any = {};
+    if (message.done !== false) {
+      obj.done = message.done;
+    }
+    if (message.receipt !== undefined) {
+      obj.receipt = ScopeReceipt.toJSON(message.receipt);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApplyScopeResponse>): ApplyScopeResponse {
+    return ApplyScopeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApplyScopeResponse>): ApplyScopeResponse {
+    const message = createBaseApplyScopeResponse();
+    message.done = object.done ?? false;
+    message.receipt = (object.receipt !== undefined && object.receipt !== null)
+      ? ScopeReceipt.fromPartial(object.receipt)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListScopeReceiptsRequest(): ListScopeReceiptsRequest {
+  return { tenantId: "", connectionId: "" };
+}
+
+export const ListScopeReceiptsRequest: MessageFns<ListScopeReceiptsRequest> = {
+  encode(message: ListScopeReceiptsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenantId !== "") {
+      writer.uint32(10).string(message.tenantId);
+    }
+    if (message.connectionId !== "") {
+      writer.uint32(18).string(message.connectionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListScopeReceiptsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListScopeReceiptsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.connectionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListScopeReceiptsRequest {
+    return {
+      tenantId: isSet(object.tenantId)
+        ? globalThis.String(object.tenantId)
+        : isSet(object.tenant_id)
+        ? globalThis.String(object.tenant_id)
+        : "",
+      connectionId: isSet(object.connectionId)
+        ? globalThis.String(object.connectionId)
+        : isSet(object.connection_id)
+        ? globalThis.String(object.connection_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ListScopeReceiptsRequest): unknown {
+    const obj: any = {};
+    if (message.tenantId !== "") {
+      obj.tenantId = message.tenantId;
+    }
+    if (message.connectionId !== "") {
+      obj.connectionId = message.connectionId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListScopeReceiptsRequest>): ListScopeReceiptsRequest {
+    return ListScopeReceiptsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListScopeReceiptsRequest>): ListScopeReceiptsRequest {
+    const message = createBaseListScopeReceiptsRequest();
+    message.tenantId = object.tenantId ?? "";
+    message.connectionId = object.connectionId ?? "";
+    return message;
+  },
+};
+
+function createBaseListScopeReceiptsResponse(): ListScopeReceiptsResponse {
+  return { receipts: [] };
+}
+
+export const ListScopeReceiptsResponse: MessageFns<ListScopeReceiptsResponse> = {
+  encode(message: ListScopeReceiptsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.receipts) {
+      ScopeReceipt.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListScopeReceiptsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListScopeReceiptsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.receipts.push(ScopeReceipt.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListScopeReceiptsResponse {
+    return {
+      receipts: globalThis.Array.isArray(object?.receipts)
+        ? object.receipts.map((e: any) => ScopeReceipt.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ListScopeReceiptsResponse): unknown {
+    const obj: any = {};
+    if (message.receipts?.length) {
+      obj.receipts = message.receipts.map((e) => ScopeReceipt.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListScopeReceiptsResponse>): ListScopeReceiptsResponse {
+    return ListScopeReceiptsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListScopeReceiptsResponse>): ListScopeReceiptsResponse {
+    const message = createBaseListScopeReceiptsResponse();
+    message.receipts = object.receipts?.map((e) => ScopeReceipt.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseApplyRetentionRequest(): ApplyRetentionRequest {
+  return { tenantId: "", connectionId: "" };
+}
+
+export const ApplyRetentionRequest: MessageFns<ApplyRetentionRequest> = {
+  encode(message: ApplyRetentionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenantId !== "") {
+      writer.uint32(10).string(message.tenantId);
+    }
+    if (message.connectionId !== "") {
+      writer.uint32(18).string(message.connectionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApplyRetentionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApplyRetentionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenantId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.connectionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApplyRetentionRequest {
+    return {
+      tenantId: isSet(object.tenantId)
+        ? globalThis.String(object.tenantId)
+        : isSet(object.tenant_id)
+        ? globalThis.String(object.tenant_id)
+        : "",
+      connectionId: isSet(object.connectionId)
+        ? globalThis.String(object.connectionId)
+        : isSet(object.connection_id)
+        ? globalThis.String(object.connection_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ApplyRetentionRequest): unknown {
+    const obj: any = {};
+    if (message.tenantId !== "") {
+      obj.tenantId = message.tenantId;
+    }
+    if (message.connectionId !== "") {
+      obj.connectionId = message.connectionId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApplyRetentionRequest>): ApplyRetentionRequest {
+    return ApplyRetentionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApplyRetentionRequest>): ApplyRetentionRequest {
+    const message = createBaseApplyRetentionRequest();
+    message.tenantId = object.tenantId ?? "";
+    message.connectionId = object.connectionId ?? "";
+    return message;
+  },
+};
+
+function createBaseApplyRetentionResponse(): ApplyRetentionResponse {
+  return { done: false, removedVersions: 0n, removedTombstones: 0n };
+}
+
+export const ApplyRetentionResponse: MessageFns<ApplyRetentionResponse> = {
+  encode(message: ApplyRetentionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.done !== false) {
+      writer.uint32(8).bool(message.done);
+    }
+    if (message.removedVersions !== 0n) {
+      if (BigInt.asIntN(64, message.removedVersions) !== message.removedVersions) {
+        throw new globalThis.Error("value provided for field message.removedVersions of type int64 too large");
+      }
+      writer.uint32(16).int64(message.removedVersions);
+    }
+    if (message.removedTombstones !== 0n) {
+      if (BigInt.asIntN(64, message.removedTombstones) !== message.removedTombstones) {
+        throw new globalThis.Error("value provided for field message.removedTombstones of type int64 too large");
+      }
+      writer.uint32(24).int64(message.removedTombstones);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApplyRetentionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApplyRetentionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.done = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.removedVersions = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.removedTombstones = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApplyRetentionResponse {
+    return {
+      done: isSet(object.done) ? globalThis.Boolean(object.done) : false,
+      removedVersions: isSet(object.removedVersions)
+        ? BigInt(object.removedVersions)
+        : isSet(object.removed_versions)
+        ? BigInt(object.removed_versions)
+        : 0n,
+      removedTombstones: isSet(object.removedTombstones)
+        ? BigInt(object.removedTombstones)
+        : isSet(object.removed_tombstones)
+        ? BigInt(object.removed_tombstones)
+        : 0n,
+    };
+  },
+
+  toJSON(message: ApplyRetentionResponse): unknown {
+    const obj: any = {};
+    if (message.done !== false) {
+      obj.done = message.done;
+    }
+    if (message.removedVersions !== 0n) {
+      obj.removedVersions = message.removedVersions.toString();
+    }
+    if (message.removedTombstones !== 0n) {
+      obj.removedTombstones = message.removedTombstones.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApplyRetentionResponse>): ApplyRetentionResponse {
+    return ApplyRetentionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApplyRetentionResponse>): ApplyRetentionResponse {
+    const message = createBaseApplyRetentionResponse();
+    message.done = object.done ?? false;
+    message.removedVersions = (object.removedVersions !== undefined && object.removedVersions !== null)
+      ? BigInt(object.removedVersions)
+      : 0n;
+    message.removedTombstones = (object.removedTombstones !== undefined && object.removedTombstones !== null)
+      ? BigInt(object.removedTombstones)
+      : 0n;
     return message;
   },
 };
@@ -1478,7 +2108,15 @@ export const FinishRunRequest: MessageFns<FinishRunRequest> = {
 };
 
 function createBaseFinishRunResponse(): FinishRunResponse {
-  return { done: false, held: false, heldDeletes: 0n, certificate: undefined, counters: undefined, lastSequence: 0n };
+  return {
+    done: false,
+    held: false,
+    heldDeletes: 0n,
+    certificate: undefined,
+    counters: undefined,
+    lastSequence: 0n,
+    discrepancies: undefined,
+  };
 }
 
 export const FinishRunResponse: MessageFns<FinishRunResponse> = {
@@ -1506,6 +2144,9 @@ export const FinishRunResponse: MessageFns<FinishRunResponse> = {
         throw new globalThis.Error("value provided for field message.lastSequence of type int64 too large");
       }
       writer.uint32(48).int64(message.lastSequence);
+    }
+    if (message.discrepancies !== undefined) {
+      Discrepancies.encode(message.discrepancies, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -1571,6 +2212,14 @@ export const FinishRunResponse: MessageFns<FinishRunResponse> = {
             message.lastSequence = reader.int64() as bigint;
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.discrepancies = Discrepancies.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1599,6 +2248,7 @@ export const FinishRunResponse: MessageFns<FinishRunResponse> = {
         : isSet(object.last_sequence)
         ? BigInt(object.last_sequence)
         : 0n,
+      discrepancies: isSet(object.discrepancies) ? Discrepancies.fromJSON(object.discrepancies) : undefined,
     };
   },
 
@@ -1622,6 +2272,9 @@ export const FinishRunResponse: MessageFns<FinishRunResponse> = {
     if (message.lastSequence !== 0n) {
       obj.lastSequence = message.lastSequence.toString();
     }
+    if (message.discrepancies !== undefined) {
+      obj.discrepancies = Discrepancies.toJSON(message.discrepancies);
+    }
     return obj;
   },
 
@@ -1644,6 +2297,9 @@ export const FinishRunResponse: MessageFns<FinishRunResponse> = {
     message.lastSequence = (object.lastSequence !== undefined && object.lastSequence !== null)
       ? BigInt(object.lastSequence)
       : 0n;
+    message.discrepancies = (object.discrepancies !== undefined && object.discrepancies !== null)
+      ? Discrepancies.fromPartial(object.discrepancies)
+      : undefined;
     return message;
   },
 };
@@ -2024,6 +2680,33 @@ export const StoreServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Purges what the scope no longer allows, with a new key for what stays. Bounded: call again until `done`. Safe to repeat. */
+    applyScope: {
+      name: "ApplyScope",
+      requestType: ApplyScopeRequest as typeof ApplyScopeRequest,
+      requestStream: false,
+      responseType: ApplyScopeResponse as typeof ApplyScopeResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Lists the receipts of a connection's purges. */
+    listScopeReceipts: {
+      name: "ListScopeReceipts",
+      requestType: ListScopeReceiptsRequest as typeof ListScopeReceiptsRequest,
+      requestStream: false,
+      responseType: ListScopeReceiptsResponse as typeof ListScopeReceiptsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Removes history, tombstones and log entries past their retention. Bounded: call again until `done`. Safe to repeat. */
+    applyRetention: {
+      name: "ApplyRetention",
+      requestType: ApplyRetentionRequest as typeof ApplyRetentionRequest,
+      requestStream: false,
+      responseType: ApplyRetentionResponse as typeof ApplyRetentionResponse,
+      responseStream: false,
+      options: {},
+    },
     /** Counts what a connection holds. */
     getStatistics: {
       name: "GetStatistics",
@@ -2059,6 +2742,21 @@ export interface StoreServiceImplementation<CallContextExt = {}> {
    * Bounded: call again until `done`. Safe to repeat.
    */
   finishRun(request: FinishRunRequest, context: CallContext & CallContextExt): Promise<DeepPartial<FinishRunResponse>>;
+  /** Purges what the scope no longer allows, with a new key for what stays. Bounded: call again until `done`. Safe to repeat. */
+  applyScope(
+    request: ApplyScopeRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ApplyScopeResponse>>;
+  /** Lists the receipts of a connection's purges. */
+  listScopeReceipts(
+    request: ListScopeReceiptsRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ListScopeReceiptsResponse>>;
+  /** Removes history, tombstones and log entries past their retention. Bounded: call again until `done`. Safe to repeat. */
+  applyRetention(
+    request: ApplyRetentionRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ApplyRetentionResponse>>;
   /** Counts what a connection holds. */
   getStatistics(
     request: GetStatisticsRequest,
@@ -2089,6 +2787,21 @@ export interface StoreServiceClient<CallOptionsExt = {}> {
    * Bounded: call again until `done`. Safe to repeat.
    */
   finishRun(request: DeepPartial<FinishRunRequest>, options?: CallOptions & CallOptionsExt): Promise<FinishRunResponse>;
+  /** Purges what the scope no longer allows, with a new key for what stays. Bounded: call again until `done`. Safe to repeat. */
+  applyScope(
+    request: DeepPartial<ApplyScopeRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ApplyScopeResponse>;
+  /** Lists the receipts of a connection's purges. */
+  listScopeReceipts(
+    request: DeepPartial<ListScopeReceiptsRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ListScopeReceiptsResponse>;
+  /** Removes history, tombstones and log entries past their retention. Bounded: call again until `done`. Safe to repeat. */
+  applyRetention(
+    request: DeepPartial<ApplyRetentionRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ApplyRetentionResponse>;
   /** Counts what a connection holds. */
   getStatistics(
     request: DeepPartial<GetStatisticsRequest>,

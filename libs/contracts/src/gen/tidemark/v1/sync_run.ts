@@ -231,6 +231,21 @@ export interface Certificate {
   uniqueIds: boolean;
 }
 
+/**
+ * What a full sync repaired although deltas or webhooks of its model should have brought it. What changed in the source after
+ * the last of them is counted, too: nobody can tell it apart.
+ */
+export interface Discrepancies {
+  /** Records that they missed to create. */
+  created: bigint;
+  /** Records that they missed to update. */
+  updated: bigint;
+  /** Records that they missed to delete. */
+  deleted: bigint;
+  /** Ids of the first of them, at most 100. */
+  ids: string[];
+}
+
 /** One execution of a sync for one (connection, model). */
 export interface SyncRun {
   /** Identity of the run. */
@@ -281,6 +296,8 @@ export interface SyncRun {
   summary: string;
   /** The connection's highest sequence that this run committed; 0 if it changed nothing. */
   lastSequence: bigint;
+  /** What a full run repaired; unset for other runs and for a model that only full syncs read. */
+  discrepancies?: Discrepancies | undefined;
 }
 
 /** Why a run failed. */
@@ -680,6 +697,132 @@ export const Certificate: MessageFns<Certificate> = {
   },
 };
 
+function createBaseDiscrepancies(): Discrepancies {
+  return { created: 0n, updated: 0n, deleted: 0n, ids: [] };
+}
+
+export const Discrepancies: MessageFns<Discrepancies> = {
+  encode(message: Discrepancies, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.created !== 0n) {
+      if (BigInt.asIntN(64, message.created) !== message.created) {
+        throw new globalThis.Error("value provided for field message.created of type int64 too large");
+      }
+      writer.uint32(8).int64(message.created);
+    }
+    if (message.updated !== 0n) {
+      if (BigInt.asIntN(64, message.updated) !== message.updated) {
+        throw new globalThis.Error("value provided for field message.updated of type int64 too large");
+      }
+      writer.uint32(16).int64(message.updated);
+    }
+    if (message.deleted !== 0n) {
+      if (BigInt.asIntN(64, message.deleted) !== message.deleted) {
+        throw new globalThis.Error("value provided for field message.deleted of type int64 too large");
+      }
+      writer.uint32(24).int64(message.deleted);
+    }
+    for (const v of message.ids) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Discrepancies {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiscrepancies();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.created = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.updated = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.deleted = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.ids.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Discrepancies {
+    return {
+      created: isSet(object.created) ? BigInt(object.created) : 0n,
+      updated: isSet(object.updated) ? BigInt(object.updated) : 0n,
+      deleted: isSet(object.deleted) ? BigInt(object.deleted) : 0n,
+      ids: globalThis.Array.isArray(object?.ids) ? object.ids.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: Discrepancies): unknown {
+    const obj: any = {};
+    if (message.created !== 0n) {
+      obj.created = message.created.toString();
+    }
+    if (message.updated !== 0n) {
+      obj.updated = message.updated.toString();
+    }
+    if (message.deleted !== 0n) {
+      obj.deleted = message.deleted.toString();
+    }
+    if (message.ids?.length) {
+      obj.ids = message.ids;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Discrepancies>): Discrepancies {
+    return Discrepancies.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Discrepancies>): Discrepancies {
+    const message = createBaseDiscrepancies();
+    message.created = (object.created !== undefined && object.created !== null) ? BigInt(object.created) : 0n;
+    message.updated = (object.updated !== undefined && object.updated !== null) ? BigInt(object.updated) : 0n;
+    message.deleted = (object.deleted !== undefined && object.deleted !== null) ? BigInt(object.deleted) : 0n;
+    message.ids = object.ids?.map((e) => e) || [];
+    return message;
+  },
+};
+
 function createBaseSyncRun(): SyncRun {
   return {
     id: "",
@@ -699,6 +842,7 @@ function createBaseSyncRun(): SyncRun {
     heldDeletes: 0n,
     summary: "",
     lastSequence: 0n,
+    discrepancies: undefined,
   };
 }
 
@@ -763,6 +907,9 @@ export const SyncRun: MessageFns<SyncRun> = {
         throw new globalThis.Error("value provided for field message.lastSequence of type int64 too large");
       }
       writer.uint32(136).int64(message.lastSequence);
+    }
+    if (message.discrepancies !== undefined) {
+      Discrepancies.encode(message.discrepancies, writer.uint32(146).fork()).join();
     }
     return writer;
   },
@@ -916,6 +1063,14 @@ export const SyncRun: MessageFns<SyncRun> = {
             message.lastSequence = reader.int64() as bigint;
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.discrepancies = Discrepancies.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -975,6 +1130,7 @@ export const SyncRun: MessageFns<SyncRun> = {
         : isSet(object.last_sequence)
         ? BigInt(object.last_sequence)
         : 0n,
+      discrepancies: isSet(object.discrepancies) ? Discrepancies.fromJSON(object.discrepancies) : undefined,
     };
   },
 
@@ -1031,6 +1187,9 @@ export const SyncRun: MessageFns<SyncRun> = {
     if (message.lastSequence !== 0n) {
       obj.lastSequence = message.lastSequence.toString();
     }
+    if (message.discrepancies !== undefined) {
+      obj.discrepancies = Discrepancies.toJSON(message.discrepancies);
+    }
     return obj;
   },
 
@@ -1068,6 +1227,9 @@ export const SyncRun: MessageFns<SyncRun> = {
     message.lastSequence = (object.lastSequence !== undefined && object.lastSequence !== null)
       ? BigInt(object.lastSequence)
       : 0n;
+    message.discrepancies = (object.discrepancies !== undefined && object.discrepancies !== null)
+      ? Discrepancies.fromPartial(object.discrepancies)
+      : undefined;
     return message;
   },
 };

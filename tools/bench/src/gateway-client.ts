@@ -4,12 +4,14 @@ import {
   SyncKind,
   SyncRunState,
   SyncServiceDefinition,
-  type SyncRun,
 } from '@tidemark/contracts';
 import { createClient, fastDefinition, type RpcClient } from '@tidemark/rpc';
+import { EMPLOYEE_FIELDS } from './workload.js';
 
-const CONNECTION = 'bench';
-const MODEL = 'employees';
+/** The one model of the benchmark's connections. */
+export const MODEL = 'employees';
+
+const EVERYTHING = { excludeDeleted: false, fields: [], filter: {}, limit: 0n, pageSize: 0, asOf: undefined };
 
 /** What a read gave. */
 export interface ReadResult {
@@ -20,7 +22,7 @@ export interface ReadResult {
 }
 
 /** A user of the gateway, as a service of theirs would be. */
-export class BenchClient {
+export class GatewayClient {
   readonly #connections: RpcClient<typeof ConnectionServiceDefinition>;
   readonly #syncs: RpcClient<typeof SyncServiceDefinition>;
   readonly #records;
@@ -32,40 +34,37 @@ export class BenchClient {
     this.#records = createClient(fastDefinition(RecordServiceDefinition), address, options);
   }
 
-  /** Makes the connection to a folder of JSON Lines, with every field in scope but the sensitive ones. */
-  async connect(folder: string): Promise<void> {
+  /** Makes the connection to a folder of JSON Lines, with every field in scope, also the sensitive ones. */
+  async connect(connectionId: string, folder: string): Promise<void> {
     const config = { path: folder, models: { [MODEL]: { file: `${MODEL}.jsonl` } } };
     const spec = {
-      id: CONNECTION,
+      id: connectionId,
       connector: 'file',
       config: Buffer.from(JSON.stringify(config)),
       schedule: { fullInterval: { seconds: 0n, nanos: 0 } },
-      scope: { models: [{ model: MODEL, fields: ALL_FIELDS }] },
+      scope: { models: [{ model: MODEL, fields: [...EMPLOYEE_FIELDS] }] },
     };
     await this.#connections.createConnection({ spec, withoutSync: true });
   }
 
-  /** A full sync, from the request to its end; the run and seconds. */
-  async sync(): Promise<{ run: SyncRun; seconds: number }> {
+  /** A full sync, from the request to its end; its seconds. */
+  async sync(connectionId: string): Promise<number> {
     const started = performance.now();
-    const { runs } = await this.#syncs.runSync({
-      connectionId: CONNECTION,
-      models: [MODEL],
-      kind: SyncKind.FULL,
-    });
+    const { runs } = await this.#syncs.runSync({ connectionId, models: [MODEL], kind: SyncKind.FULL });
     const runId = runs[0]?.id ?? '';
-    let run: SyncRun | undefined;
+    let run;
     for await (const response of this.#syncs.watchSyncRun({ runId })) run = response.run;
-    if (run?.state !== SyncRunState.SUCCEEDED) throw new Error(`the sync did not succeed: ${run?.summary}`);
-    return { run, seconds: (performance.now() - started) / 1_000 };
+    if (run?.state !== SyncRunState.SUCCEEDED)
+      throw new Error(`the sync did not succeed: ${run?.summary ?? ''}`);
+    return (performance.now() - started) / 1_000;
   }
 
   /** Reads everything, or what changed after a moment. `parse` also makes objects of the payloads. */
-  async read(updatedAfter: Date | undefined, parse: boolean): Promise<ReadResult> {
+  async read(connectionId: string, updatedAfter: Date | undefined, parse: boolean): Promise<ReadResult> {
     const started = performance.now();
     const start =
       updatedAfter === undefined ? undefined : ({ $case: 'updatedAfter', value: updatedAfter } as const);
-    const request = { connectionId: CONNECTION, models: [MODEL], start, ...EVERYTHING };
+    const request = { connectionId, models: [MODEL], start, ...EVERYTHING };
     let records = 0;
     let firstPageMs: number | undefined;
     let completeThrough: Date | undefined;
@@ -77,40 +76,11 @@ export class BenchClient {
           if (data.length > 0) JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString());
       completeThrough = page.completeThrough ?? completeThrough;
     }
-    return {
-      records,
-      seconds: (performance.now() - started) / 1_000,
-      firstPageMs: firstPageMs ?? 0,
-      completeThrough,
-    };
+    const seconds = (performance.now() - started) / 1_000;
+    return { records, seconds, firstPageMs: firstPageMs ?? 0, completeThrough };
   }
 
   close(): void {
     for (const client of [this.#connections, this.#syncs, this.#records]) client.close();
   }
 }
-
-const EVERYTHING = { excludeDeleted: false, fields: [], filter: {}, limit: 0n, pageSize: 0, asOf: undefined };
-
-const ALL_FIELDS = [
-  ...[
-    'id',
-    'employee_number',
-    'first_name',
-    'last_name',
-    'work_email',
-    'personal_email',
-    'job_title',
-    'department',
-  ],
-  ...[
-    'manager_id',
-    'employment_status',
-    'employment_type',
-    'start_date',
-    'termination_date',
-    'date_of_birth',
-    'ssn',
-  ],
-  ...['salary', 'currency', 'home_address', 'work_location', 'custom_fields', 'updated_at'],
-];

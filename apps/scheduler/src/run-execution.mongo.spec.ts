@@ -1,0 +1,188 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { ConnectorServiceDefinition, type Page, type ReadResponse } from '@tidemark/contracts';
+import { Keyring, TidemarkError } from '@tidemark/model';
+import { bind, fastDefinition, startServer, type CallContext, type RpcServer } from '@tidemark/rpc';
+import { createLogger } from '@tidemark/runtime';
+import type { Connection } from './connection.js';
+import { Connectors } from './connectors.js';
+import { MongoConnections } from './mongo-connections.js';
+import { MongoRuns } from './mongo-runs.js';
+import type { Run } from './run.js';
+import { RunExecution } from './run-execution.js';
+import type { RunOutcome } from './run-outcome.js';
+import { SourceTargets } from './source-targets.js';
+import { aConnection } from './testing/a-connection.js';
+import { aRun } from './testing/a-run.js';
+import { testControlDatabase } from './testing/control-database.js';
+import { startStoreEnd } from './testing/store-server.js';
+
+const TOKEN = 'a-token-of-at-least-32-characters';
+const logger = createLogger({ service: 'test', level: 'error' });
+const connection = aConnection();
+const lease = { tenantId: 'acme', connectionId: 'hr', model: 'employees', kind: 1, runId: 'run', epoch: 1n };
+const page: Page = {
+  records: [{ id: 'e1', payload: Buffer.from('{}'), fingerprint: new Uint8Array(16), deleted: false }],
+  rejected: [],
+  checkpoint: Buffer.from('1'),
+  expectedRecords: undefined,
+};
+
+let database: Awaited<ReturnType<typeof testControlDatabase>>;
+let end: Awaited<ReturnType<typeof startStoreEnd>>;
+let source: RpcServer;
+let connectors: Connectors;
+let connections: MongoConnections;
+let fields: string[][];
+let committed: number;
+let begun: number;
+/** What happens at the store when a page comes. */
+let onPage: () => Promise<void>;
+let onBegin: () => Promise<void>;
+
+/** A source without end: only what happens to the scope ends its reads. */
+async function* read(request: { fields: string[] }, { signal }: CallContext): AsyncGenerator<ReadResponse> {
+  fields.push(request.fields);
+  while (!signal.aborted) {
+    yield { message: { $case: 'page', value: page } };
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+beforeAll(async () => {
+  database = await testControlDatabase();
+  connections = new MongoConnections(database.db);
+  end = await startStoreEnd({
+    beginRun: async () => {
+      begun++;
+      await onBegin();
+      return {
+        ...{ pages: 0n, checkpoint: new Uint8Array(0), counters: undefined },
+        ...{ fingerprintKey: new Uint8Array(32), observedSequence: 0n, recordCount: 0n, finishing: false },
+      };
+    },
+    commitPage: async () => {
+      await onPage();
+      committed++;
+      return { missingPayloads: [], counters: undefined, lastSequence: 0n, unchangedShare: 0 };
+    },
+  });
+  const methods = { read: ConnectorServiceDefinition.methods.read };
+  const definition = fastDefinition({ ...ConnectorServiceDefinition, methods });
+  source = await startServer({ address: '127.0.0.1:0', services: [bind(definition, { read })], logger });
+  connectors = new Connectors(new Map([['file', source.address]]), TOKEN);
+});
+afterAll(async () => {
+  connectors.close();
+  await source.stop();
+  await end.stop();
+  await database.drop();
+});
+beforeEach(async () => {
+  [fields, committed, begun] = [[], 0, 0];
+  [onPage, onBegin] = [async () => undefined, async () => undefined];
+  await database.db.connections.deleteMany({});
+  await connections.insert(connection);
+});
+
+/** Works on a run until its outcome. */
+async function work(changes: Partial<Run> = {}): Promise<RunOutcome> {
+  const parts = {
+    ...{ runs: new MongoRuns(database.db), connections, store: end.store, connectors, logger },
+    targets: new SourceTargets(new Keyring(randomBytes(32), [])),
+  };
+  const run = aRun({ state: 'RUNNING', ...changes });
+  // So that the progress of a run of a test's own finds its document.
+  await database.db.runs.deleteMany({});
+  await parts.runs.request({ ...run, after: [], startedOver: false });
+  await database.db.runs.updateOne({ _id: run.id }, { $set: { state: 'RUNNING', epoch: run.epoch } });
+  return (await new RunExecution(parts, run, lease, new AbortController().signal).execute()).outcome;
+}
+
+async function setScope(models: Record<string, string[]>, more: Partial<Connection> = {}): Promise<void> {
+  const before = await connections.find(connection);
+  if (before === undefined) throw new Error('it was just inserted');
+  const scope = {
+    revision: before.scope.revision + 1,
+    models: Object.entries(models).map(([model, names]) => ({ model, fields: names, indexFields: [] })),
+  };
+  await connections.replace({ ...before, scope, ...more });
+}
+
+/** Once, with a page of a run that is under way. */
+function withPage(number: number, happens: () => Promise<void>): void {
+  let pages = 0;
+  onPage = async () => {
+    if (++pages === number) await happens();
+  };
+}
+
+const violated = () =>
+  Promise.reject<void>(new TidemarkError('SCOPE_VIOLATED', 'field name is not in the scope'));
+
+describe('a run whose scope changes under it', () => {
+  test('is begun anew when a page of it is refused', async () => {
+    withPage(3, async () => {
+      await setScope({ employees: ['id'] });
+      await violated();
+    });
+    expect(await work()).toEqual({ kind: 'STOPPED', reason: 'SCOPE_CHANGED' });
+    expect(fields).toEqual([['id', 'name']]);
+  });
+
+  test('is begun anew though no page of it is refused', async () => {
+    withPage(3, () => setScope({ employees: ['id'] }));
+    expect(await work()).toEqual({ kind: 'STOPPED', reason: 'SCOPE_CHANGED' });
+    expect(committed).toBeGreaterThan(2);
+  });
+
+  test('is begun anew when it was narrowed and widened again, if that cost it a page', async () => {
+    withPage(2, async () => {
+      await setScope({ employees: ['id'] });
+      await setScope({ employees: ['id', 'name'] });
+      await violated();
+    });
+    expect(await work()).toEqual({ kind: 'STOPPED', reason: 'SCOPE_CHANGED' });
+  });
+
+  test('ends when its model left the scope, whoever notices first', async () => {
+    withPage(2, () => setScope({ jobs: ['id'] }));
+    expect(await work()).toEqual({ kind: 'STOPPED', reason: 'SCOPE_LEFT' });
+    expect(await work()).toEqual({ kind: 'STOPPED', reason: 'SCOPE_LEFT' });
+    expect(begun).toBe(1);
+  });
+
+  test('ends when the store knows its model no more before it has begun', async () => {
+    onBegin = async () => {
+      await setScope({ jobs: ['id'] });
+      throw new TidemarkError('MODEL_NOT_FOUND', 'no such model');
+    };
+    expect(await work()).toEqual({ kind: 'STOPPED', reason: 'SCOPE_LEFT' });
+  });
+
+  test('goes on when its model gains fields, or another one changes', async () => {
+    let pages = 0;
+    onPage = async () => {
+      pages++;
+      if (pages === 2) await setScope({ employees: ['id', 'name', 'city'], jobs: ['id'] });
+      // Much later than the watch on the scope looks.
+      if (pages === 300) await database.db.connections.deleteMany({});
+      if (pages === 300) throw new TidemarkError('CONNECTION_NOT_FOUND', 'the end of the test');
+    };
+    expect(await work()).toMatchObject({ kind: 'FAILED', error: { reason: 'CONNECTION_NOT_FOUND' } });
+  });
+});
+
+test('a run that sends what its own scope does not allow fails', async () => {
+  onPage = violated;
+  expect(await work()).toMatchObject({ kind: 'FAILED', error: { reason: 'SCOPE_VIOLATED' } });
+});
+
+test('a decision about deletes that a change of scope has undone sends its run back to the start', async () => {
+  expect(await work({ decision: 'APPROVED' })).toMatchObject({ kind: 'VOID' });
+  await setScope(
+    { employees: ['id'] },
+    { setup: { backfill: [], changed: ['employees'], since: new Date() } },
+  );
+  expect(await work({ decision: 'APPROVED' })).toEqual({ kind: 'STOPPED', reason: 'SCOPE_CHANGED' });
+});

@@ -1,0 +1,201 @@
+import { canonicalJson, parseJson, TidemarkError, type ScopeNode } from '@tidemark/model';
+import { Binary, type ClientSession, type FindCursor } from 'mongodb';
+import { sealerOf, type KeyCabinet } from './connection-keys.js';
+import type { ConnectionDocument, PackDocument, StoreDatabase } from './mongo-collections.js';
+import { notFound, scopeNode } from './mongo-connections.js';
+import { encodePack, Pack, packEnds } from './pack.js';
+
+const READ_BATCH = 16;
+
+/** Payloads of one commit, compressed, before their sequences are known. */
+export interface PackDraft {
+  /** Index after its last payload, among those of the commit. */
+  readonly end: number;
+  readonly encoded: Buffer;
+}
+
+/** Canonical JSON, or nothing. */
+export type Payload = Uint8Array | undefined;
+
+/** What a document says of where its payload is. */
+export interface Payloaded {
+  readonly s: number;
+  readonly k?: number;
+}
+
+/** Where payloads are kept: compressed and sealed, many together, found by the sequence of their change. */
+export class MongoPacks {
+  constructor(
+    readonly db: StoreDatabase,
+    readonly cabinet: KeyCabinet,
+  ) {}
+
+  /** Compresses the payloads of changes; `undefined` for a change that has none. */
+  draft(payloads: readonly (Uint8Array | undefined)[]): PackDraft[] {
+    let start = 0;
+    return packEnds(payloads.map((payload) => payload?.byteLength ?? 0)).flatMap((end) => {
+      const entries = payloads
+        .slice(start, end)
+        .flatMap((payload, index) => (payload ? [{ back: end - 1 - start - index, payload }] : []));
+      start = end;
+      return entries.length > 0 ? [{ end, encoded: encodePack(entries) }] : [];
+    });
+  }
+
+  /** Seals drafts whose first change has the sequence `first`. */
+  seal(
+    connection: ConnectionDocument,
+    model: string,
+    drafts: readonly PackDraft[],
+    first: number,
+  ): PackDocument[] {
+    return drafts.map(({ end, encoded }) => this.toDocument(connection, model, first + end - 1, encoded));
+  }
+
+  /** A pack's document, sealed under the connection's newest key. */
+  toDocument(connection: ConnectionDocument, m: string, n: number, encoded: Uint8Array): PackDocument {
+    const c = connection._id;
+    const keys = this.cabinet.open(connection);
+    const sealed = sealerOf(keys, keys.current).seal(encoded, owner(c, n));
+    return { _id: { c, n }, c, m, e: keys.current, g: connection.scope.revision, p: new Binary(sealed) };
+  }
+
+  async insert(session: ClientSession, packs: PackDocument[]): Promise<void> {
+    if (packs.length > 0) await this.db.packs.insertMany(packs, { session });
+  }
+
+  /** What was sealed of a pack: its payloads, compressed. */
+  unseal(connection: ConnectionDocument, { _id: { c, n }, e, p }: PackDocument): Uint8Array {
+    return sealerOf(this.cabinet.open(connection), e).open(p.buffer, owner(c, n));
+  }
+
+  /** Opens a pack as it is stored, whatever the scope says now. */
+  open(connection: ConnectionDocument, pack: PackDocument): Pack {
+    return new Pack(this.unseal(connection, pack), pack._id.n);
+  }
+
+  /**
+   * Documents, given in order of sequence, together with what reads their payloads: all of one pack at a time, and one pack
+   * opened at a time. What was sealed before the scope last became narrower is cut to it.
+   */
+  async *groups<T extends Payloaded>(
+    connection: ConnectionDocument,
+    documents: readonly T[],
+    signal?: AbortSignal,
+  ): AsyncGenerator<{ readonly documents: readonly T[]; readonly payloadOf: (document: T) => Payload }> {
+    const packs = new PackCursor(this, connection, documents, signal);
+    try {
+      for (let start = 0, end = 0; start < documents.length; start = end) {
+        const k = documents[start]?.k;
+        while (end < documents.length && documents[end]?.k === k) end++;
+        const pack = k === undefined ? undefined : await packs.seek(k);
+        yield { documents: documents.slice(start, end), payloadOf: ({ s }) => pack?.read(s) };
+      }
+    } finally {
+      await packs.close();
+    }
+  }
+
+  /** The same, document by document. The payload is undefined where there is none, or none any more. */
+  async *payloads<T extends Payloaded>(
+    connection: ConnectionDocument,
+    documents: readonly T[],
+  ): AsyncGenerator<readonly [document: T, payload: Payload]> {
+    for await (const { documents: group, payloadOf } of this.groups(connection, documents))
+      for (const document of group) yield [document, payloadOf(document)];
+  }
+
+  /** The payload of one document. Throws as `lost` does where it should have one. */
+  async payload(connection: ConnectionDocument, document: Payloaded & { m: string }): Promise<Payload> {
+    for await (const [, payload] of this.payloads(connection, [document])) {
+      if (payload === undefined && document.k !== undefined) throw await this.lost(connection, document.m);
+      return payload;
+    }
+    return undefined;
+  }
+
+  /** Why a payload that was there is gone: its connection, its model or its time is over. */
+  async lost({ _id, tenant, name }: ConnectionDocument, model: string): Promise<TidemarkError> {
+    const now = await this.db.connections.findOne({ _id, tenant, name });
+    if (now === null || now.removing) return notFound();
+    if (scopeNode(now, model) === undefined || now.purge?.removed.includes(model))
+      return new TidemarkError('MODEL_NOT_FOUND', 'the model has left the scope of the connection');
+    return new TidemarkError('CURSOR_EXPIRED', 'this part of the history is no longer kept; read in full');
+  }
+
+  /** Opens a pack for readers: if a purge has sealed it anew since, under the keys that the connection has now. */
+  async openForReading(connection: ConnectionDocument, pack: PackDocument): Promise<OpenPack> {
+    if (connection.payloadKeys.some(({ e }) => e === pack.e))
+      return new OpenPack(this.open(connection, pack), connection, pack);
+    const now = await this.db.connections.findOne({ _id: connection._id });
+    if (now === null || now.removing) throw notFound();
+    return new OpenPack(this.open(now, pack), connection, pack);
+  }
+}
+
+/** The packs of documents, in their order. */
+class PackCursor {
+  readonly #cursor: FindCursor<PackDocument> | undefined;
+  #next: PackDocument | null | undefined;
+  #current: OpenPack | undefined;
+
+  constructor(
+    readonly packs: MongoPacks,
+    readonly connection: ConnectionDocument,
+    documents: readonly Payloaded[],
+    signal: AbortSignal | undefined,
+  ) {
+    const c = connection._id;
+    const wanted = [...new Set(documents.flatMap(({ k }) => (k === undefined ? [] : [k])))];
+    if (wanted.length === 0) return;
+    const filter = { _id: { $in: wanted.map((n) => ({ c, n })) } };
+    const options = { sort: { _id: 1 }, batchSize: READ_BATCH, ...(signal ? { signal } : {}) } as const;
+    this.#cursor = packs.db.packs.find(filter, options);
+  }
+
+  /** The pack under a number, which is not below the one before; undefined if it is gone. */
+  async seek(n: number): Promise<OpenPack | undefined> {
+    if (this.#current?.pack.last === n) return this.#current;
+    this.#current = undefined;
+    while (this.#next === undefined || (this.#next !== null && this.#next._id.n < n))
+      this.#next = (await this.#cursor?.next()) ?? null;
+    if (this.#next?._id.n !== n) return undefined;
+    return (this.#current = await this.packs.openForReading(this.connection, this.#next));
+  }
+
+  async close(): Promise<void> {
+    await this.#cursor?.close();
+  }
+}
+
+/** A pack as readers may see it. */
+export class OpenPack {
+  readonly #scope: ScopeNode | undefined;
+  readonly #outdated: boolean;
+
+  constructor(
+    readonly pack: Pack,
+    connection: ConnectionDocument,
+    { g, m }: PackDocument,
+  ) {
+    this.#outdated = g < connection.floor;
+    this.#scope = scopeNode(connection, m);
+  }
+
+  /** The payload of a change, within the scope; undefined if its model left the scope, or it is gone. */
+  read(sequence: number): Uint8Array | undefined {
+    const payload = this.pack.get(sequence);
+    if (payload === undefined || !this.#outdated) return payload;
+    return this.#scope && cutPayload(payload, this.#scope);
+  }
+}
+
+/** A payload without what lies outside a scope, in canonical form. */
+export function cutPayload(payload: Uint8Array, scope: ScopeNode): Uint8Array {
+  const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString();
+  return Buffer.from(canonicalJson(parseJson(text), scope).text);
+}
+
+function owner(c: string, n: number): string {
+  return `${c}:${n}`;
+}
