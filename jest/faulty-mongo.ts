@@ -21,6 +21,8 @@ export interface FaultyMongo {
   readonly uri: string;
   /** Fails commands of the clients of this name that often, instead of what was to fail until now. */
   fail(appName: string, times: number | 'always', fault: Fault): Promise<void>;
+  /** How often something failed since `fail`. */
+  met(): Promise<number>;
   /** Lets everything succeed again, and says how often something failed. */
   heal(): Promise<number>;
   /** Runs a command on the admin database. */
@@ -48,6 +50,11 @@ export async function startFaultyMongo(settings: { oplogSizeMB?: number } = {}):
     admin,
     fail: async (appName, times, fault) => {
       before = await configure(times === 'always' ? 'alwaysOn' : { times }, { appName, ...fault });
+    },
+    met: async () => {
+      const parameter = await admin({ getParameter: 1, 'failpoint.failCommand': 1 });
+      const { timesEntered } = parameter['failpoint.failCommand'] as { timesEntered: unknown };
+      return Number(timesEntered) - before;
     },
     heal: async () => (await configure('off')) - before,
     stop: async () => {

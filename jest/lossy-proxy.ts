@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A way to a MongoDB that loses answers: the command was carried out, and whoever sent it never learns so. */
+/** A way to a MongoDB that loses answers (the command was carried out, and whoever sent it never learns so) and delays requests. */
 export interface LossyProxy {
   /** For a client that goes this way only. */
   readonly uri: string;
@@ -9,9 +9,11 @@ export interface LossyProxy {
   loseAnswers(command: string, times: number): void;
   /** How many answers were lost. */
   readonly lost: number;
-  /** Breaks all connections and refuses new ones until `restore`. */
-  cut(): void;
-  restore(): void;
+  /** Keeps back requests that contain this text until `release`; all others go through. */
+  hold(text: string): void;
+  /** How many requests are kept back. */
+  readonly held: number;
+  release(): void;
   stop(): Promise<void>;
 }
 
@@ -28,7 +30,8 @@ class Proxy implements LossyProxy {
   readonly #sockets = new Set<Socket>();
   #command = '';
   #times = 0;
-  #isCut = false;
+  #heldText: string | undefined;
+  #held: (() => void)[] = [];
 
   constructor(readonly port: number) {}
 
@@ -48,26 +51,26 @@ class Proxy implements LossyProxy {
     this.lost = 0;
   }
 
-  cut(): void {
-    this.#isCut = true;
-    this.#sockets.forEach((socket) => socket.destroy());
+  get held(): number {
+    return this.#held.length;
   }
 
-  restore(): void {
-    this.#isCut = false;
+  hold(text: string): void {
+    this.#heldText = text;
+  }
+
+  release(): void {
+    this.#heldText = undefined;
+    for (const forward of this.#held.splice(0)) forward();
   }
 
   async stop(): Promise<void> {
-    this.cut();
+    this.#sockets.forEach((socket) => socket.destroy());
     this.#server.close();
     await once(this.#server, 'close');
   }
 
   #relay(client: Socket): void {
-    if (this.#isCut) {
-      client.destroy();
-      return;
-    }
     const server = connect(this.port, '127.0.0.1');
     let isDoomed = false;
     client.on('data', (request: Buffer) => {
@@ -75,6 +78,10 @@ class Proxy implements LossyProxy {
       if (this.#times > 0 && firstKey(request) === this.#command) {
         isDoomed = true;
         this.#times -= 1;
+      }
+      if (this.#heldText !== undefined && request.includes(this.#heldText)) {
+        this.#held.push(() => server.write(request));
+        return;
       }
       server.write(request);
     });

@@ -42,7 +42,7 @@ describe('discovery', () => {
       primaryKey: ['id'],
       capabilities: { full: true, delta: false, webhook: false },
       sensitiveFields: ['badge_code', 'ssn'],
-      indexFields: ['id', 'hired'],
+      indexFields: ['hired', 'id'],
       dependsOn: ['jobs'],
       warnings: [],
     });

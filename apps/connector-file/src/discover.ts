@@ -1,5 +1,5 @@
 import { SchemaInference, type DiscoveredModel } from '@tidemark/connector-kit';
-import { formatPath, isTidemarkError, recordId, RejectedRecordError, type JsonValue } from '@tidemark/model';
+import { isTidemarkError, recordId, RejectedRecordError, type JsonValue } from '@tidemark/model';
 import type { Folder } from './model-files.js';
 import type { Row } from './row.js';
 import { readSamples, type Samples } from './samples.js';
@@ -32,7 +32,7 @@ async function discoverModel(folder: Folder, name: string, signal: AbortSignal):
     jsonSchema: inference.jsonSchema(name, model.primaryKey),
     primaryKey: model.primaryKey,
     sensitiveFields: sensitiveFields(inference, model),
-    indexFields: [...new Set([...model.primaryKey.map((name) => formatPath([name])), ...model.indexFields])],
+    indexFields: model.indexFields,
     dependsOn: model.dependsOn,
     warnings: [...warnings, ...rowWarnings(rows, faults)],
   };

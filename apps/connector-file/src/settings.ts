@@ -67,7 +67,7 @@ export const modelSettings = z.strictObject({
     .max(8)
     .default([])
     .describe(
-      'Field paths that readers may filter on, beside the primary key; a connection whose scope names its index fields goes over them.',
+      'Field paths that readers may filter on; a connection whose scope names its index fields goes over them.',
     ),
   dependsOn: z.array(modelName).max(100).default([]).describe('Models to sync before this one.'),
   countFile: z

@@ -1,6 +1,8 @@
+import { isUtf8 } from 'node:buffer';
 import {
   formatPath,
   parseJson,
+  provesWithinScope,
   RejectedRecordError,
   scopeViolation,
   splitPath,
@@ -26,7 +28,7 @@ export interface CommitPage {
 /** Proves every payload of a page to lie within the scope; nobody else's word is taken for it (P3). Throws SCOPE_VIOLATED. */
 export function verifyPayloads({ observations }: CommitPage, scope: ScopeNode, model: string): void {
   for (const { payload } of observations) {
-    if (payload === undefined) continue;
+    if (payload === undefined || provesWithinScope(payload, scope)) continue;
     const violation = scopeViolation(parsePayload(payload, model), scope);
     if (violation === undefined) continue;
     // Not by its name: that may be personal, too, and nothing outside the scope may get into an error.
@@ -40,6 +42,8 @@ export function verifyPayloads({ observations }: CommitPage, scope: ScopeNode, m
 
 /** A payload's content. Throws SOURCE_CONTRACT_BROKEN if it is no JSON, without quoting it. */
 export function parsePayload(payload: Uint8Array, model: string): JsonValue {
+  if (!isUtf8(payload))
+    throw new TidemarkError('SOURCE_CONTRACT_BROKEN', `the connector sent a record of ${model} that is not UTF-8`);
   try {
     return parseJson(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
   } catch (error) {

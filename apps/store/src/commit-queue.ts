@@ -4,6 +4,14 @@ import type { Lease } from './lease.js';
 const MAX_GROUP_RECORDS = 1_000;
 const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 const MAX_GROUP_JOBS = 64;
+/** A run that sent a page so long ago, or later, is likely to send the next one soon. */
+const ACTIVE_MS = 100;
+/** How long a commit waits for the pages of such runs: about as long as its own round trips take. */
+const GATHER_MS = 3;
+/** Connections whose writers are remembered. */
+const MAX_ACTIVE = 1_000;
+/** A page of so many records is worth a commit of its own. */
+const LARGE_PAGE = 200;
 
 /** A page that waits for its commit. */
 export interface CommitJob<T> {
@@ -19,6 +27,45 @@ export interface CommitJob<T> {
  */
 export class CommitQueue<T> {
   readonly #waiting = new Map<string, CommitJob<T>[]>();
+  /** When each run of a connection last sent a page, the latest last. */
+  readonly #active = new Map<string, Map<string, number>>();
+  readonly #arrivals = new Map<string, () => void>();
+
+  /**
+   * Resolves when it is worth to commit what waits: at once for a connection with one writer; where several runs write small
+   * pages, when they have all sent theirs, or a few milliseconds have passed.
+   */
+  async gather(key: string): Promise<void> {
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), GATHER_MS);
+    while (!timeout.signal.aborted && this.#isGathering(key)) {
+      await new Promise<void>((resolve) => {
+        this.#arrivals.set(key, resolve);
+        timeout.signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    this.#arrivals.delete(key);
+    clearTimeout(timer);
+  }
+
+  #isGathering(key: string): boolean {
+    const jobs = this.#waiting.get(key) ?? [];
+    const size = jobs.reduce((sum, { page }) => sum + page.observations.length, 0);
+    const waiting = new Set(jobs.map(runOf)).size;
+    return size < LARGE_PAGE && waiting < this.#writers(key) && waiting > 0;
+  }
+
+  /** How many runs of a connection are writing. */
+  #writers(key: string): number {
+    const active = this.#active.get(key) ?? new Map<string, number>();
+    const since = performance.now() - ACTIVE_MS;
+    for (const [run, at] of active) {
+      if (at >= since) break;
+      active.delete(run);
+    }
+    if (active.size === 0) this.#active.delete(key);
+    return active.size;
+  }
 
   /** Takes a page in, in order of arrival. */
   add(key: string, lease: Lease, page: CommitPage): CommitJob<T> {
@@ -27,7 +74,17 @@ export class CommitQueue<T> {
     const jobs = this.#waiting.get(key) ?? [];
     this.#waiting.set(key, jobs);
     jobs.push(job);
+    this.#noteActive(key, runOf(job));
+    this.#arrivals.get(key)?.();
     return job;
+  }
+
+  #noteActive(key: string, run: string): void {
+    if (this.#active.size > MAX_ACTIVE) this.#active.clear();
+    const active = this.#active.get(key) ?? new Map<string, number>();
+    this.#active.set(key, active);
+    active.delete(run);
+    active.set(run, performance.now());
   }
 
   /** Takes out the pages that are committed together next: the oldest, and what fits. */
@@ -48,7 +105,7 @@ function groupOf<T>(jobs: readonly CommitJob<T>[]): CommitJob<T>[] {
   const records = new Set<string>();
   let [count, bytes] = [0, 0];
   for (const job of jobs) {
-    const run = `${job.lease.model}\0${job.lease.kind}`;
+    const run = runOf(job);
     const size = job.page.observations.length + job.page.rejections.length;
     const fits =
       group.length === 0 ||
@@ -66,6 +123,10 @@ function groupOf<T>(jobs: readonly CommitJob<T>[]): CommitJob<T>[] {
     bytes += job.bytes;
   }
   return group;
+}
+
+function runOf<T>({ lease }: CommitJob<T>): string {
+  return `${lease.model}\0${lease.kind}`;
 }
 
 function keysOf<T>({ lease, page }: CommitJob<T>): string[] {

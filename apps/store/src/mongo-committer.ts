@@ -50,6 +50,7 @@ export class MongoCommitter {
     const job = this.#queue.add(key, lease, page);
     await this.parts.mutex.run(key, async () => {
       if (job.outcome !== undefined) return;
+      await this.#queue.gather(key);
       const group = this.#queue.take(key);
       await this.#commitGroup(group, known);
     });
@@ -80,20 +81,21 @@ export class MongoCommitter {
     const { tenantId, connectionId } = first.lease;
     const before = known ?? (await connections.get(tenantId, connectionId));
     // The clock is read before the records: what is read later and is newer shows in their sequences.
-    const [connection, clock] = await Promise.all([
+    const [connection, clock, ...runs] = await Promise.all([
       connections.refresh(before),
       db.clocks.findOne({ _id: before._id }),
+      ...open.map(({ lease }) => settled(this.parts.runs.get(before, lease))),
     ]);
     if (clock === null) throw notFound();
     const verified = known?.scope.revision === connection.scope.revision;
     const planned = await Promise.all(
-      open.map(async (job) => ({ job, plan: await this.#plan(job, connection, verified) })),
+      open.map(async (job, index) => ({ job, plan: await this.#plan(job, connection, runs[index], verified) })),
     );
     const pages = planned.flatMap(({ plan }) => plan ?? []);
     if (pages.length === 0) return;
-    const runs = await this.#write(connection, clock, pages);
+    const written = await this.#write(connection, clock, pages);
     for (const { job, plan } of planned) {
-      const run = plan && runs.get(plan);
+      const run = plan && written.get(plan);
       if (!run) continue;
       const unchangedShare = plan.plan.unchanged / Math.max(1, plan.page.observations.length);
       settle(job, Promise.resolve({ run, unchangedShare }));
@@ -101,10 +103,10 @@ export class MongoCommitter {
   }
 
   /** A page's plan; undefined if it is settled without one: committed before, refused, or incomplete. */
-  async #plan(job: Job, connection: ConnectionDocument, verified: boolean): Promise<PlannedPage | undefined> {
+  async #plan(job: Job, connection: ConnectionDocument, found: (() => RunDocument) | undefined, verified: boolean): Promise<PlannedPage | undefined> {
     const { lease, page } = job;
     try {
-      const run = await this.parts.runs.get(connection, lease);
+      const run = found?.() ?? (await this.parts.runs.get(connection, lease));
       if (isCommitted(run, page)) {
         settle(job, Promise.resolve({ run, unchangedShare: 0 }));
         return undefined;
@@ -154,6 +156,16 @@ export class MongoCommitter {
     await seenKeys.write(session, run, seen);
     await writeQuarantine(db, session, run, plan.rejections);
   }
+}
+
+/** What a promise came to: a value, or a failure that is thrown when it is asked for. */
+async function settled<T>(promise: Promise<T>): Promise<() => T> {
+  return promise.then(
+    (value) => () => value,
+    (error: unknown) => () => {
+      throw error;
+    },
+  );
 }
 
 /** Its caller may be long gone: a failure that nobody waits for yet is no unhandled one. */

@@ -5,7 +5,9 @@ import type { ConnectionDocument, PackDocument, StoreDatabase } from './mongo-co
 import { notFound, scopeNode } from './mongo-connections.js';
 import { encodePack, Pack, packEnds } from './pack.js';
 
-const READ_BATCH = 16;
+/** Packs asked for at first, and bytes of them asked for at a time from then on; replies are bounded by MongoDB's 16 MB. */
+const FIRST_CHUNK = 16;
+const CHUNK_BYTES = 2 * 1024 * 1024;
 
 /** Payloads of one commit, compressed, before their sequences are known. */
 export interface PackDraft {
@@ -135,32 +137,49 @@ export class MongoPacks {
 
 /** The packs of documents, in their order. */
 class PackCursor {
-  readonly #cursor: FindCursor<PackDocument> | undefined;
-  #next: PackDocument | null | undefined;
+  readonly #wanted: readonly number[];
+  /** How many of the wanted were asked for, and how many at a time: more where they turn out to be small. */
+  #asked = 0;
+  #chunk = FIRST_CHUNK;
+  #cursor: FindCursor<PackDocument> | undefined;
+  #bytes = 0;
+  #next: PackDocument | undefined;
   #current: OpenPack | undefined;
 
   constructor(
     readonly packs: MongoPacks,
     readonly connection: ConnectionDocument,
     documents: readonly Payloaded[],
-    signal: AbortSignal | undefined,
+    readonly signal: AbortSignal | undefined,
   ) {
-    const c = connection._id;
-    const wanted = [...new Set(documents.flatMap(({ k }) => (k === undefined ? [] : [k])))];
-    if (wanted.length === 0) return;
-    const filter = { _id: { $in: wanted.map((n) => ({ c, n })) } };
-    const options = { sort: { _id: 1 }, batchSize: READ_BATCH, ...(signal ? { signal } : {}) } as const;
-    this.#cursor = packs.db.packs.find(filter, options);
+    this.#wanted = [...new Set(documents.flatMap(({ k }) => (k === undefined ? [] : [k])))];
   }
 
   /** The pack under a number, which is not below the one before; undefined if it is gone. */
   async seek(n: number): Promise<OpenPack | undefined> {
     if (this.#current?.pack.last === n) return this.#current;
     this.#current = undefined;
-    while (this.#next === undefined || (this.#next !== null && this.#next._id.n < n))
-      this.#next = (await this.#cursor?.next()) ?? null;
-    if (this.#next?._id.n !== n) return undefined;
+    while (this.#next === undefined || this.#next._id.n < n) {
+      this.#next = (await this.#cursor?.next()) ?? undefined;
+      if (this.#next !== undefined) this.#bytes += this.#next.p.length();
+      else if (!(await this.#ask())) return undefined;
+    }
+    if (this.#next._id.n !== n) return undefined;
     return (this.#current = await this.packs.openForReading(this.connection, this.#next));
+  }
+
+  /** Asks for more of those wanted; whether there are any. */
+  async #ask(): Promise<boolean> {
+    await this.#cursor?.close();
+    if (this.#asked === this.#wanted.length) return false;
+    if (this.#asked > 0)
+      this.#chunk = Math.max(FIRST_CHUNK, Math.floor((CHUNK_BYTES * this.#asked) / Math.max(1, this.#bytes)));
+    const numbers = this.#wanted.slice(this.#asked, this.#asked + this.#chunk);
+    this.#asked += numbers.length;
+    const filter = { _id: { $in: numbers.map((n) => ({ c: this.connection._id, n })) } };
+    const options = { sort: { _id: 1 }, batchSize: numbers.length + 1 } as const;
+    this.#cursor = this.packs.db.packs.find(filter, this.signal ? { ...options, signal: this.signal } : options);
+    return true;
   }
 
   async close(): Promise<void> {
@@ -179,7 +198,7 @@ export class OpenPack {
     { g, m }: PackDocument,
   ) {
     this.#outdated = g < connection.floor;
-    this.#scope = scopeNode(connection, m);
+    this.#scope = this.#outdated ? scopeNode(connection, m) : undefined;
   }
 
   /** The payload of a change, within the scope; undefined if its model left the scope, or it is gone. */

@@ -1,4 +1,4 @@
-import { changedFields } from '@tidemark/model';
+import { changedPayloadFields } from '@tidemark/model';
 import { parsePayload, verifyPayloads, type CommitPage } from './commit-page.js';
 import {
   planCommit,
@@ -39,6 +39,15 @@ export interface PlannedPage {
   readonly snapshot: RunDocument | null;
 }
 
+/** What deciding whether a record changed needs of it. */
+const DECIDING = { v: 1, s: 1, os: 1, r: 1, o: 1, f: 1 };
+
+/** A record as it was read: whole, or what deciding needs. */
+interface StoredRecord {
+  readonly document: RecordDocument;
+  readonly whole: boolean;
+}
+
 /** Plans pages outside any transaction, from what is stored. */
 export class MongoPagePlanner {
   constructor(
@@ -64,12 +73,12 @@ export class MongoPagePlanner {
       runId: lease.runId,
       snapshot: seen !== undefined,
       observedSequence: page.observedSequence,
-      stored,
+      stored: new Map([...stored].map(([id, { document }]) => [id, toState(document)])),
       seen: (id) => seen?.has(id) ?? false,
     });
     if (seen === undefined && plan.stale > 0) throw overtaken(plan.stale);
     if (plan.missing.length > 0) return { missing: plan.missing };
-    const writes = await this.#writes(connection, lease.model, plan.changes);
+    const writes = await this.#writes(connection, lease.model, plan.changes, stored);
     const snapshot = plan.touched.length > 0 ? await this.runs.openSnapshot(run) : null;
     // A snapshot's page of unchanged records writes and claims nothing that a commit between could make untrue.
     const relies = writes.length > 0 || snapshot !== null;
@@ -89,29 +98,18 @@ export class MongoPagePlanner {
     };
   }
 
+  /** Records by id: whole where a page with payloads is likely to replace them, else what deciding needs. */
   async #stored(
     uid: string,
     model: string,
     observations: readonly Observation[],
-  ): Promise<Map<string, StoredState>> {
+  ): Promise<Map<string, StoredRecord>> {
     const keys = observations.map(({ id }) => recordKey(uid, model, id));
-    const stored = new Map<string, StoredState>();
-    if (keys.length === 0) return stored;
-    const projection = { v: 1, s: 1, os: 1, r: 1, o: 1, f: 1 };
-    const documents = await this.db.records
-      .find({ _id: { $in: keys } }, { projection, batchSize: keys.length + 1 })
-      .toArray();
-    for (const { _id, v, s, os, r, o, f } of documents) {
-      const state = {
-        version: v,
-        sequence: os ?? s,
-        runId: r,
-        deleted: o === OPERATION.DELETED,
-        fingerprint: f?.buffer,
-      };
-      stored.set(idOfKey(_id, model, uid), state);
-    }
-    return stored;
+    if (keys.length === 0) return new Map();
+    const whole = observations.some(({ payload, deleted }) => deleted || payload !== undefined);
+    const options = { batchSize: keys.length + 1, ...(whole ? {} : { projection: DECIDING }) };
+    const documents = await this.db.records.find({ _id: { $in: keys } }, options).toArray();
+    return new Map(documents.map((document) => [idOfKey(document._id, model, uid), { document, whole }]));
   }
 
   /** Adds to each change the version before it, what differs from it, and the hashes of its index fields. */
@@ -119,9 +117,9 @@ export class MongoPagePlanner {
     connection: ConnectionDocument,
     model: string,
     changes: readonly PlannedChange[],
+    stored: ReadonlyMap<string, StoredRecord>,
   ): Promise<RecordWrite[]> {
-    const known = changes.filter(({ version }) => version > 1).map(({ observation }) => observation.id);
-    const previous = await readPrevious(this.db, connection._id, model, known);
+    const previous = await this.#previous(connection._id, model, changes, stored);
     for (const { observation, version } of changes) {
       if ((previous.get(observation.id)?.v ?? 0) !== version - 1)
         throw new CommitConflict('a record changed since it was read');
@@ -142,6 +140,25 @@ export class MongoPagePlanner {
     });
   }
 
+  async #previous(
+    uid: string,
+    model: string,
+    changes: readonly PlannedChange[],
+    stored: ReadonlyMap<string, StoredRecord>,
+  ): Promise<Map<string, RecordDocument>> {
+    const known = changes.flatMap(({ observation: { id } }) => {
+      const found = stored.get(id);
+      return found ? [{ id, ...found }] : [];
+    });
+    if (known.every(({ whole }) => whole)) return new Map(known.map(({ id, document }) => [id, document]));
+    return readPrevious(
+      this.db,
+      uid,
+      model,
+      known.map(({ id }) => id),
+    );
+  }
+
   async #changedFields(
     connection: ConnectionDocument,
     model: string,
@@ -159,10 +176,20 @@ export class MongoPagePlanner {
       const id = idOfKey(_id, model, connection._id);
       const payload = fresh.get(id);
       if (old && payload)
-        fields.set(id, changedFields(parsePayload(old, model), parsePayload(payload, model)));
+        fields.set(id, changedPayloadFields(old, payload));
     }
     return fields;
   }
+}
+
+function toState({ v, s, os, r, o, f }: RecordDocument): StoredState {
+  return {
+    version: v,
+    sequence: os ?? s,
+    runId: r,
+    deleted: o === OPERATION.DELETED,
+    fingerprint: f?.buffer,
+  };
 }
 
 /** The newest versions of records, by id. */

@@ -3,6 +3,8 @@ export * from './rejected-record.js';
 export * from './json.js';
 export * from './field-path.js';
 export * from './scope.js';
+export * from './changed-fields.js';
+export { memberSpans, provesWithinScope, type Span } from './json-scan.js';
 export * from './canonical.js';
 export * from './prepared-record.js';
 export * from './cursor.js';

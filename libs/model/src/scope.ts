@@ -1,5 +1,5 @@
-import { ExactNumber, isJsonObject, MAX_JSON_DEPTH, tooDeep, type JsonValue } from './json.js';
-import { formatPath, parsePath, splitPath } from './field-path.js';
+import { isJsonObject, MAX_JSON_DEPTH, tooDeep, type JsonValue } from './json.js';
+import { formatPath, parsePath } from './field-path.js';
 
 /**
  * An allow-list of fields as a tree. `all` allows everything below; else only the named fields, each with a node of
@@ -75,55 +75,6 @@ export function scopeContains(outer: ScopeNode, inner: ScopeNode): boolean {
     const asked = inner.children.get(name);
     return allowed !== undefined && asked !== undefined && scopeContains(allowed, asked);
   });
-}
-
-/** Most characters of a change's field paths together, so that the log entry of a page stays far below 16 MiB. */
-const MAX_CHANGED_CHARACTERS = 4_096;
-
-/**
- * Field paths in which two values differ, sorted; arrays are compared as a whole. Past 4,096 characters of paths their
- * top-level names stand for them, as many as fit.
- */
-export function changedFields(before: JsonValue, after: JsonValue): string[] {
-  const paths: string[] = [];
-  collectChanges(before, after, [], paths);
-  const characters = (texts: readonly string[]) => texts.reduce((sum, { length }) => sum + length, 0);
-  if (characters(paths) <= MAX_CHANGED_CHARACTERS) return paths.sort();
-  const names = [...new Set(paths.map((path) => formatPath(splitPath(path).slice(0, 1))))].sort();
-  while (characters(names) > MAX_CHANGED_CHARACTERS) names.pop();
-  return names;
-}
-
-function collectChanges(before: JsonValue, after: JsonValue, path: string[], paths: string[]): void {
-  if (isJsonObject(before) && isJsonObject(after)) {
-    for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
-      const [a, b] = [
-        Object.hasOwn(before, key) ? before[key] : undefined,
-        Object.hasOwn(after, key) ? after[key] : undefined,
-      ];
-      if (a === undefined || b === undefined) paths.push(formatPath([...path, key]));
-      else collectChanges(a, b, [...path, key], paths);
-    }
-  } else if (!sameJson(before, after)) paths.push(formatPath(path));
-}
-
-function sameJson(a: JsonValue, b: JsonValue): boolean {
-  if (a === b) return true;
-  if (a instanceof ExactNumber || b instanceof ExactNumber)
-    return identity(a) !== undefined && identity(a) === identity(b);
-  if (Array.isArray(a))
-    return Array.isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i] ?? null));
-  if (!isJsonObject(a) || !isJsonObject(b)) return false;
-  const keys = Object.keys(a);
-  return (
-    keys.length === Object.keys(b).length &&
-    keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key] ?? null, b[key] ?? null))
-  );
-}
-
-function identity(value: JsonValue): string | undefined {
-  if (value instanceof ExactNumber) return value.normalForm();
-  return typeof value === 'number' ? String(value) : undefined;
 }
 
 function first<T>(items: readonly T[], find: (item: T) => string | undefined): string | undefined {
