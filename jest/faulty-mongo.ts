@@ -36,6 +36,8 @@ export async function startFaultyMongo(settings: { oplogSizeMB?: number } = {}):
   const mongo = await startEmbeddedMongo({
     ...settings,
     dataDir,
+    // What the oplog holds since the last checkpoint is never dropped.
+    checkpointSeconds: 1,
     parameters: { enableTestCommands: '1' },
     env: process.env,
     log: () => undefined,

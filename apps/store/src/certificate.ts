@@ -24,11 +24,11 @@ const MIN_QUARANTINED = 10;
 
 type Evidence = Pick<
   RunDocument,
-  'counters' | 'repeats' | 'duplicateIds' | 'anonymousRejections' | 'scopeRevision'
+  'counters' | 'repeats' | 'duplicateIds' | 'anonymousRejections'
 >;
 
 /** The certificate of a snapshot (R11): complete only if every condition holds. Without it nothing is deleted. */
-export function certify(run: Evidence, end: SnapshotEnd, scopeRevision: number): CertificateDocument {
+export function certify(run: Evidence, end: SnapshotEnd, sameScope: boolean): CertificateDocument {
   // A record that came twice counts once: paging that moved gives one twice and skips another.
   const observedCount = run.counters.read - run.repeats;
   const uniqueIds = run.duplicateIds === 0;
@@ -40,7 +40,7 @@ export function certify(run: Evidence, end: SnapshotEnd, scopeRevision: number):
   if (!uniqueIds) failures.push(`${run.duplicateIds} records came with the id of another one`);
   if (run.anonymousRejections > 0)
     failures.push(`${run.anonymousRejections} records could not be read and named no id`);
-  if (run.scopeRevision !== scopeRevision) failures.push('the scope changed during the snapshot');
+  if (!sameScope) failures.push('the fields in scope changed during the snapshot');
   return {
     certified: failures.length === 0,
     failures,

@@ -26,65 +26,66 @@ export interface FeedCommit {
   readonly bytes: number;
 }
 
-/** A bounded memory of the newest commits, so that any number of watchers of a connection share one read of each. */
-export class CommitCache {
-  readonly #commits = new Map<string, FeedCommit>();
+const ENTRY_BYTES = 200;
+
+/** What a commit takes of the memory that it is kept in. */
+export function costOf({ bytes, changes }: Pick<FeedCommit, 'bytes' | 'changes'>): number {
+  return bytes + (changes.length + 1) * ENTRY_BYTES;
+}
+
+interface Kept<T> {
+  readonly uid: string;
+  readonly value: T;
+  readonly bytes: number;
+}
+
+/** A memory of bounded size for what belongs to connections: what came first is forgotten first. */
+export class FeedMemory<T> {
+  readonly #kept = new Map<string, Kept<T>>();
+  readonly #keysOf = new Map<string, Set<string>>();
   #bytes = 0;
 
   constructor(readonly maxBytes: number) {}
 
-  get(key: string): FeedCommit | undefined {
-    return this.#commits.get(key);
+  get bytes(): number {
+    return this.#bytes;
   }
 
-  put(key: string, commit: FeedCommit): void {
-    if (this.#commits.has(key)) return;
-    this.#commits.set(key, commit);
-    this.#bytes += cost(commit);
-    for (const [oldest, remembered] of this.#commits) {
+  get(uid: string, key: string): T | undefined {
+    return this.#kept.get(`${uid}:${key}`)?.value;
+  }
+
+  put(uid: string, key: string, value: T, bytes: number): void {
+    this.delete(uid, key);
+    const keys = this.#keysOf.get(uid) ?? new Set();
+    keys.add(key);
+    this.#keysOf.set(uid, keys);
+    this.#kept.set(`${uid}:${key}`, { uid, value, bytes });
+    this.#bytes += bytes;
+    for (const [oldest, { uid: owner }] of this.#kept) {
       if (this.#bytes <= this.maxBytes) break;
-      this.#commits.delete(oldest);
-      this.#bytes -= cost(remembered);
+      this.delete(owner, oldest.slice(owner.length + 1));
     }
   }
-}
 
-const ENTRY_BYTES = 200;
-
-function cost({ bytes, changes }: FeedCommit): number {
-  return bytes + changes.length * ENTRY_BYTES;
-}
-
-/** Wakes sleeping watchers. A wake-up that comes between a check and the sleep is not lost: the sleep names the state checked. */
-export class WakeUps {
-  #state = 0;
-  #sleepers = new Set<() => void>();
-
-  /** Changes with each wake-up. */
-  get state(): number {
-    return this.#state;
+  delete(uid: string, key: string): void {
+    const kept = this.#kept.get(`${uid}:${key}`);
+    if (kept === undefined) return;
+    this.#kept.delete(`${uid}:${key}`);
+    this.#bytes -= kept.bytes;
+    const keys = this.#keysOf.get(uid);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keysOf.delete(uid);
   }
 
-  wakeAll(): void {
-    this.#state++;
-    const sleepers = this.#sleepers;
-    this.#sleepers = new Set();
-    for (const wake of sleepers) wake();
+  /** Forgets everything of a connection. */
+  forget(uid: string): void {
+    for (const key of this.#keysOf.get(uid) ?? []) this.delete(uid, key);
   }
 
-  /** Resolves at the first wake-up after `state`, after `ms`, or when the signal aborts. */
-  async sleep(state: number, ms: number, signal: AbortSignal): Promise<void> {
-    if (state !== this.#state || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', wake);
-        this.#sleepers.delete(wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, ms);
-      signal.addEventListener('abort', wake);
-      this.#sleepers.add(wake);
-    });
+  clear(): void {
+    this.#kept.clear();
+    this.#keysOf.clear();
+    this.#bytes = 0;
   }
 }

@@ -1,16 +1,22 @@
-import type { WatchChangesResponse } from '@tidemark/contracts';
+import type { Change, WatchChangesResponse } from '@tidemark/contracts';
 import { encodeCursor, isTidemarkError } from '@tidemark/model';
 import type { FeedCommit } from './change-feed.js';
+import type { ClockDocument } from './mongo-collections.js';
+import { notFound } from './mongo-connections.js';
 import { toChangeMessage, toMarkerKind } from './record-messages.js';
 import type { Watched, WatchList } from './watch-list.js';
 
 const IDLE_MS = 8_000;
+const WATERMARKS_A_TURN = 1_000;
 const CHUNK_CHANGES = 500;
 const COMMITS_A_TURN = 20;
 const CHUNK_BYTES = 1024 * 1024;
 
+/** What a response carries beside where it is of. */
+type Content = Partial<Pick<WatchChangesResponse, 'changes' | 'marker' | 'completeThrough'>>;
+
 /**
- * One WatchChanges call (R18). Each connection's changes and markers are read from the commit log after the watcher's own
+ * One WatchChanges call (R18). Each connection's changes and markers are taken from the commit log after the watcher's own
  * position, replay and live alike, so there is no seam; the feed only says when there is more. A slow reader holds one chunk.
  */
 export class ChangeWatch {
@@ -26,22 +32,17 @@ export class ChangeWatch {
   /** Changes, markers and watermarks until the signal aborts. */
   async *responses(): AsyncGenerator<WatchChangesResponse> {
     const { list, signal } = this;
-    const { wakeUps } = list.parts.feed;
-    await list.start();
-    for (const watched of list.all) yield* this.#unlessRemoved(watched, () => this.#watermark(watched));
-    while (!signal.aborted) {
-      const { state } = wakeUps;
-      let busy = false;
-      for (const watched of list.all) {
-        yield* this.#unlessRemoved(watched, () => this.#advance(watched));
-        busy ||= watched.behind;
+    try {
+      for (const [watched, clock] of await list.start()) yield this.#watermark(watched, clock);
+      while (!signal.aborted) {
+        for (const watched of list.takeNews())
+          yield* this.#unlessRemoved(watched, () => this.#advance(watched));
+        yield* this.#watermarks();
+        await list.sleep(Math.min(IDLE_MS, list.longestSilence + IDLE_MS - performance.now()), signal);
+        await list.refresh();
       }
-      for (const watched of list.all) {
-        const idle = performance.now() - watched.lastSent >= IDLE_MS;
-        if (idle) yield* this.#unlessRemoved(watched, () => this.#watermark(watched));
-      }
-      if (!busy) await wakeUps.sleep(state, this.#pause(), signal);
-      await list.refresh();
+    } finally {
+      list.end();
     }
   }
 
@@ -54,32 +55,21 @@ export class ChangeWatch {
       yield* responses();
     } catch (error) {
       if (!this.list.ofTenant || !isTidemarkError(error, 'CONNECTION_NOT_FOUND')) throw error;
-      watched.behind = false;
       this.list.forget(watched);
     }
   }
 
-  #pause(): number {
-    const idle = this.list.all.map(({ lastSent }) => lastSent + IDLE_MS - performance.now());
-    return Math.max(10, Math.min(IDLE_MS, this.list.pauseMs, ...idle));
-  }
-
   /** Sends what is new of a connection; after a number of commits the others have their turn. */
   async *#advance(watched: Watched): AsyncGenerator<WatchChangesResponse> {
-    const { feed } = this.list.parts;
-    const uid = watched.connection._id;
-    watched.behind = false;
+    const { list } = this;
+    const { feed } = list.parts;
     for (let commits = 0; !this.signal.aborted; commits++) {
-      if (commits === COMMITS_A_TURN) {
-        watched.behind = true;
-        return;
-      }
-      await this.list.renew(watched);
+      if (commits === COMMITS_A_TURN) return list.lookAgain(watched);
+      if (list.isOutdated(watched)) await list.renew(watched);
       const { epoch } = feed;
-      const head = feed.head(uid);
-      const upToDate = watched.checkedEpoch === epoch && (head === undefined || head <= watched.position);
-      if (upToDate) return;
-      const commit = await feed.next(watched.connection, watched.position);
+      const head = feed.head(watched.connection._id) ?? 0;
+      if (watched.checkedEpoch === epoch && head <= watched.position) return;
+      const commit = await this.#next(watched);
       if (commit === undefined) {
         watched.checkedEpoch = epoch;
         return;
@@ -88,63 +78,76 @@ export class ChangeWatch {
     }
   }
 
+  async #next(watched: Watched): Promise<FeedCommit | undefined> {
+    const { feed } = this.list.parts;
+    const wants = (model: string): boolean => this.#wants(watched, model);
+    try {
+      return await feed.next(watched.connection, watched.position, wants);
+    } catch (error) {
+      if (!isTidemarkError(error, 'MODEL_NOT_FOUND')) throw error;
+      // A model was purged since the connection was read. Of the connection as it is now there is nothing of it to tell.
+      await this.list.renew(watched);
+      return feed.next(watched.connection, watched.position, wants);
+    }
+  }
+
   *#send(watched: Watched, commit: FeedCommit): Generator<WatchChangesResponse> {
+    const isWanted = this.#wants(watched, commit.model);
     const before = new Date(commit.at.getTime() - 1);
-    let response = this.#response(watched, before);
+    let changes: Change[] = [];
     let bytes = 0;
-    for (const change of this.#wanted(watched, commit) ? commit.changes : []) {
+    for (const change of isWanted ? commit.changes : []) {
       if (change.sequence <= watched.position) continue;
-      if (response.changes.length >= CHUNK_CHANGES || bytes >= CHUNK_BYTES) {
-        yield this.#sent(watched, response);
-        response = this.#response(watched, before);
+      if (changes.length >= CHUNK_CHANGES || bytes >= CHUNK_BYTES) {
+        yield this.#response(watched, { changes, completeThrough: before });
+        changes = [];
         bytes = 0;
       }
-      response.changes.push(toChangeMessage(change, commit, watched.connection.name));
+      changes.push(toChangeMessage(change, commit, watched.connection.name));
       bytes += change.payload?.byteLength ?? 0;
       watched.position = change.sequence;
-      response.cursor = this.#cursor(watched);
     }
     watched.position = commit.last;
-    const { mark, model, runId } = commit;
-    if (mark !== undefined && this.#wanted(watched, commit))
-      response.marker = { kind: toMarkerKind(mark), model, runId };
-    if (response.changes.length === 0 && response.marker === undefined) return;
-    response.completeThrough = commit.at;
-    response.cursor = this.#cursor(watched);
-    yield this.#sent(watched, response);
+    const { mark, model, runId, at } = commit;
+    const marker = isWanted && mark !== undefined ? { kind: toMarkerKind(mark), model, runId } : undefined;
+    if (changes.length > 0 || marker !== undefined)
+      yield this.#response(watched, { changes, marker, completeThrough: at });
   }
 
   /** Whether it is of a model asked for and in scope; what concerns the whole connection names none. */
-  #wanted({ connection }: Watched, { model }: FeedCommit): boolean {
+  #wants({ connection }: Watched, model: string): boolean {
     if (model === '') return true;
     const inScope = connection.scope.models.some((entry) => entry.model === model);
     return inScope && (this.#models.size === 0 || this.#models.has(model));
   }
 
-  async *#watermark(watched: Watched): AsyncGenerator<WatchChangesResponse> {
-    const clock = await this.list.parts.reader.clock(watched.connection._id);
+  /** One for each connection of which nothing was sent for a while. They also find news that were not told. */
+  async *#watermarks(): AsyncGenerator<WatchChangesResponse> {
+    const { list } = this;
+    const silent = list.silentSince(performance.now() - IDLE_MS, WATERMARKS_A_TURN);
+    if (silent.length === 0) return;
+    const clocks = await list.parts.reader.clocks(silent.map(({ connection }) => connection._id));
+    for (const watched of silent) {
+      const clock = clocks.get(watched.connection._id);
+      if (clock !== undefined) {
+        if (clock.seq > watched.position) list.lookAgain(watched);
+        yield this.#watermark(watched, clock);
+      } else if (list.ofTenant) list.forget(watched);
+      else throw notFound();
+    }
+  }
+
+  #watermark(watched: Watched, clock: ClockDocument): WatchChangesResponse {
     // Ahead of the position there are changes still to send, and the clock says nothing of what was sent.
-    yield this.#sent(watched, this.#response(watched, clock.seq === watched.position ? clock.at : undefined));
+    return this.#response(watched, clock.seq === watched.position ? { completeThrough: clock.at } : {});
   }
 
-  #sent(watched: Watched, response: WatchChangesResponse): WatchChangesResponse {
-    watched.lastSent = performance.now();
-    return response;
-  }
-
-  #response(watched: Watched, completeThrough: Date | undefined): WatchChangesResponse {
-    const connectionId = watched.connection.name;
-    const cursor = this.#cursor(watched);
-    return { connectionId, changes: [], cursor, completeThrough, marker: undefined };
-  }
-
-  #cursor({ connection, position }: Watched): string {
+  #response(watched: Watched, { changes = [], marker, completeThrough }: Content): WatchChangesResponse {
+    const { connection, position } = watched;
+    this.list.sent(watched);
     const owner = { tenantId: this.list.tenantId, connectionId: connection.name };
-    const generation = connection._id;
-    return encodeCursor(
-      { generation, sequence: position, since: position },
-      owner,
-      this.list.parts.cursorKey,
-    );
+    const at = { generation: connection._id, sequence: position, since: position };
+    const cursor = encodeCursor(at, owner, this.list.parts.cursorKey);
+    return { connectionId: connection.name, changes, cursor, completeThrough, marker };
   }
 }

@@ -43,7 +43,10 @@ export function verifyPayloads({ observations }: CommitPage, scope: ScopeNode, m
 /** A payload's content. Throws SOURCE_CONTRACT_BROKEN if it is no JSON, without quoting it. */
 export function parsePayload(payload: Uint8Array, model: string): JsonValue {
   if (!isUtf8(payload))
-    throw new TidemarkError('SOURCE_CONTRACT_BROKEN', `the connector sent a record of ${model} that is not UTF-8`);
+    throw new TidemarkError(
+      'SOURCE_CONTRACT_BROKEN',
+      `the connector sent a record of ${model} that is not UTF-8`,
+    );
   try {
     return parseJson(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
   } catch (error) {

@@ -60,7 +60,7 @@ export interface PlanContext {
   readonly snapshot: boolean;
   /** The connection's sequence before the page was read: what others committed later is newer than the page. */
   readonly observedSequence: number;
-  readonly stored: ReadonlyMap<string, StoredState>;
+  readonly stored: (id: string) => StoredState | undefined;
   /** Whether an earlier page of the snapshot held the id. */
   readonly seen: (id: string) => boolean;
 }
@@ -103,7 +103,7 @@ class Planner {
 
   observe(observation: Observation, index: number): void {
     const { id } = observation;
-    const stored = this.context.stored.get(id);
+    const stored = this.context.stored(id);
     if (this.context.snapshot && this.#repeats(observation, stored)) return;
     this.#inPage.set(id, observation);
     const stale =

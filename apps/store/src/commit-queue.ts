@@ -13,11 +13,19 @@ const MAX_ACTIVE = 1_000;
 /** A page of so many records is worth a commit of its own. */
 const LARGE_PAGE = 200;
 
+/** Which connection's scope, in which revision. */
+export interface VerifiedScope {
+  readonly uid: string;
+  readonly revision: number;
+}
+
 /** A page that waits for its commit. */
 export interface CommitJob<T> {
   readonly lease: Lease;
   readonly page: CommitPage;
   readonly bytes: number;
+  /** The scope that its payloads were verified against, if they were. */
+  readonly verified: VerifiedScope | undefined;
   outcome: Promise<T> | undefined;
 }
 
@@ -68,9 +76,9 @@ export class CommitQueue<T> {
   }
 
   /** Takes a page in, in order of arrival. */
-  add(key: string, lease: Lease, page: CommitPage): CommitJob<T> {
+  add(key: string, lease: Lease, page: CommitPage, verified?: VerifiedScope): CommitJob<T> {
     const bytes = page.observations.reduce((sum, { payload }) => sum + (payload?.byteLength ?? 0), 0);
-    const job: CommitJob<T> = { lease, page, bytes, outcome: undefined };
+    const job: CommitJob<T> = { lease, page, bytes, verified, outcome: undefined };
     const jobs = this.#waiting.get(key) ?? [];
     this.#waiting.set(key, jobs);
     jobs.push(job);

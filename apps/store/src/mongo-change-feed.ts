@@ -1,34 +1,47 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '@tidemark/runtime';
-import type { ChangeStream, Document, Filter } from 'mongodb';
-import { CommitCache, WakeUps, type FeedChange, type FeedCommit } from './change-feed.js';
+import { Binary, type ChangeStream, type Document, type Filter } from 'mongodb';
+import { costOf, FeedMemory, type FeedCommit } from './change-feed.js';
+import { Followers, type News } from './feed-followers.js';
+import { expired } from './horizon.js';
 import {
   numberRange,
-  OPERATION,
   type CommitDocument,
   type ConnectionDocument,
   type PackDocument,
   type StoreDatabase,
 } from './mongo-collections.js';
-import type { MongoPacks, Payload } from './mongo-packs.js';
-import { expired } from './horizon.js';
+import { expandDelivered, expandFound, withoutChanges, type Delivered } from './mongo-feed-commits.js';
+import type { MongoPacks } from './mongo-packs.js';
 
-const CACHE_BYTES = 32 * 1024 * 1024;
+/** Of commits as watchers get them, and of those that no watcher asked for yet. */
+const COMMITS_BYTES = 32 * 1024 * 1024;
+const DELIVERED_BYTES = 16 * 1024 * 1024;
+/** What is larger is read when it is asked for: of it, the way to the database is the smaller part. */
+const MAX_DELIVERED_BYTES = 64 * 1024;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
 
+/** An event of the change stream, as projected. */
+interface FeedEvent {
+  readonly ns: { readonly coll: string };
+  readonly documentKey: { readonly _id: unknown };
+  readonly fullDocument?: CommitDocument | PackDocument;
+}
+
 /**
- * The process's one change stream, however many watchers. It only wakes them and remembers the newest commits: what a
- * watcher gets always follows the commit log from its own position. So a lost resume token, a slow watcher or a missed
- * wake-up costs a read of the log and nothing else, and no watcher needs a queue.
+ * The process's one change stream, however many watchers. It tells those of a connection when there is news of it, and brings
+ * the news along. What a watcher gets is the commit log after its own position all the same: whatever is not at hand is read
+ * there. So a lost resume token, a slow watcher or a full memory costs a read of the log, and no watcher needs a queue.
  */
 export class MongoChangeFeed {
-  readonly wakeUps = new WakeUps();
-  readonly #cache = new CommitCache(CACHE_BYTES);
-  readonly #heads = new Map<string, number>();
+  readonly #followers = new Followers();
+  /** Under their first sequence. */
+  readonly #delivered = new FeedMemory<Delivered>(DELIVERED_BYTES);
+  readonly #commits = new FeedMemory<FeedCommit>(COMMITS_BYTES);
   readonly #reading = new Map<string, Promise<FeedCommit>>();
-  /** Counts the changes of connections' documents. */
-  readonly #settings = new Map<string, number>();
+  /** The packs of the transaction whose log entries come next. */
+  #packsAhead: PackDocument[] = [];
   #epoch = 0;
   #stream: ChangeStream | undefined;
   #running: Promise<void> | undefined;
@@ -43,7 +56,7 @@ export class MongoChangeFeed {
   /** Starts following; resolves once the change stream stands. */
   async start(): Promise<void> {
     await this.#open();
-    this.#running = this.#follow();
+    this.#running = this.#run();
   }
 
   /** Ends the change stream and wakes every watcher. */
@@ -51,12 +64,21 @@ export class MongoChangeFeed {
     this.#stopped = true;
     await this.#stream?.close();
     await this.#running;
-    this.wakeUps.wakeAll();
+    this.#followers.startOver();
+  }
+
+  /** From now on a connection's news are told, and kept, until they are no longer followed. */
+  follow(uid: string, news: News): void {
+    this.#followers.follow(uid, news);
+  }
+
+  unfollow(uid: string, news: News): void {
+    if (!this.#followers.unfollow(uid, news)) this.#forget(uid);
   }
 
   /** The newest sequence that the stream showed of a connection; undefined if it showed none yet. */
   head(uid: string): number | undefined {
-    return this.#heads.get(uid);
+    return this.#followers.head(uid);
   }
 
   /** Counts the change streams opened: with a new one, heads are unknown and every watcher reads the log once. */
@@ -64,42 +86,81 @@ export class MongoChangeFeed {
     return this.#epoch;
   }
 
-  /** Grows whenever a connection's scope, keys or horizon may have changed, or it may have been removed. */
-  settingsState(uid: string): string {
-    return `${this.#epoch}:${this.#settings.get(uid) ?? 0}`;
+  /** Counts changes of connections' documents. Taken before one is read, it says later whether that may be out of date. */
+  get changes(): number {
+    return this.#followers.changes;
   }
 
-  /** The log's entry that holds the sequence after a position; undefined if there is none yet. */
-  async next(connection: ConnectionDocument, position: number): Promise<FeedCommit | undefined> {
-    const known = this.#cache.get(cacheKey(connection, position + 1));
+  /** Whether a followed connection's scope, keys or horizon may have changed since that count, or it may have been removed. */
+  hasChanged(uid: string, changes: number): boolean {
+    return this.#followers.hasChanged(uid, changes);
+  }
+
+  /**
+   * The log's entry that holds the sequence after a position; undefined if there is none yet. Its changes are left out where
+   * its model is not wanted.
+   */
+  async next(
+    connection: ConnectionDocument,
+    position: number,
+    wants: (model: string) => boolean,
+  ): Promise<FeedCommit | undefined> {
+    const uid = connection._id;
+    const known = this.#commits.get(uid, cacheKey(connection, position + 1));
     if (known) return known;
-    const _id = numberRange(connection._id, position, Number.MAX_SAFE_INTEGER);
-    const document = await this.db.commits.findOne({ _id } as Filter<CommitDocument>, { sort: { _id: 1 } });
-    if (document === null) return undefined;
-    // The log is contiguous but for what retention removed.
-    if (document.f > position + 1) throw expired();
-    return this.#expand(connection, document);
+    const delivered = this.#delivered.get(uid, String(position + 1));
+    if (delivered && !wants(delivered.entry.m)) return withoutChanges(delivered.entry);
+    const commit = delivered && expandDelivered(this.packs, connection, delivered);
+    if (commit) {
+      this.#delivered.delete(uid, String(commit.first));
+      return this.#keep(connection, commit);
+    }
+    const entry = await this.#find(connection, position);
+    if (entry === undefined) return undefined;
+    return wants(entry.m) ? this.#expand(connection, entry) : withoutChanges(entry);
   }
 
-  async #expand(connection: ConnectionDocument, document: CommitDocument): Promise<FeedCommit> {
-    const key = cacheKey(connection, document.f);
-    const cached = this.#cache.get(key);
-    if (cached) return cached;
+  async #find({ _id: uid }: ConnectionDocument, position: number): Promise<CommitDocument | undefined> {
+    const _id = numberRange(uid, position, Number.MAX_SAFE_INTEGER);
+    const entry = await this.db.commits.findOne({ _id } as Filter<CommitDocument>, { sort: { _id: 1 } });
+    // The log is contiguous but for what retention removed.
+    if (entry !== null && entry.f > position + 1) throw expired();
+    return entry ?? undefined;
+  }
+
+  async #expand(connection: ConnectionDocument, entry: CommitDocument): Promise<FeedCommit> {
+    const key = cacheKey(connection, entry.f);
+    const known = this.#commits.get(connection._id, key);
+    if (known) return known;
     // Watchers wake together: the first of them reads a commit's payloads, the others wait for it.
+    const name = `${connection._id}:${key}`;
     const reading =
-      this.#reading.get(key) ??
-      expandCommit(this.db, this.packs, connection, document).finally(() => this.#reading.delete(key));
-    this.#reading.set(key, reading);
-    const commit = await reading;
-    this.#cache.put(key, commit);
+      this.#reading.get(name) ??
+      expandFound(this.db, this.packs, connection, entry).finally(() => this.#reading.delete(name));
+    this.#reading.set(name, reading);
+    return this.#keep(connection, await reading);
+  }
+
+  #keep(connection: ConnectionDocument, commit: FeedCommit): FeedCommit {
+    const key = cacheKey(connection, commit.first);
+    if (this.#followers.isFollowed(connection._id) && !this.#commits.get(connection._id, key))
+      this.#commits.put(connection._id, key, commit, costOf(commit));
     return commit;
   }
 
+  #forget(uid: string): void {
+    this.#delivered.forget(uid);
+    this.#commits.forget(uid);
+  }
+
   async #open(): Promise<ChangeStream> {
-    const inserts = { 'ns.coll': 'commits', operationType: 'insert' };
+    const inserts = { 'ns.coll': { $in: ['commits', 'packs'] }, operationType: 'insert' };
+    const isSmall = { $lte: [{ $bsonSize: '$fullDocument' }, MAX_DELIVERED_BYTES] };
+    const isBrought = { $and: [{ $ne: ['$ns.coll', 'connections'] }, isSmall] };
+    const fullDocument = { $cond: [isBrought, '$fullDocument', '$$REMOVE'] };
     const pipeline = [
       { $match: { $or: [inserts, { 'ns.coll': 'connections' }] } },
-      { $project: { ns: 1, documentKey: 1 } },
+      { $project: { 'ns.coll': 1, documentKey: 1, fullDocument } },
     ];
     const stream = this.db.db.watch(pipeline, { batchSize: 100 });
     this.#stream = stream;
@@ -107,16 +168,14 @@ export class MongoChangeFeed {
     return stream;
   }
 
-  async #follow(): Promise<void> {
+  async #run(): Promise<void> {
     for (let retryMs = FIRST_RETRY_MS; !this.#stopped; retryMs = Math.min(LONGEST_RETRY_MS, retryMs * 2)) {
       try {
         const stream = this.#stream ?? (await this.#open());
-        this.#heads.clear();
-        this.#epoch++;
-        this.wakeUps.wakeAll();
+        this.#startOver();
         for await (const event of stream) {
           retryMs = FIRST_RETRY_MS;
-          this.#take(event);
+          this.#take(event as Document as FeedEvent);
         }
       } catch (error) {
         if (this.#stopped) return;
@@ -130,62 +189,58 @@ export class MongoChangeFeed {
     }
   }
 
-  #take(event: Document): void {
-    const { _id } = event['documentKey'] as { _id: CommitDocument['_id'] | string };
-    if (typeof _id === 'string') this.#settings.set(_id, (this.#settings.get(_id) ?? 0) + 1);
-    else this.#heads.set(_id.c, _id.n);
-    this.wakeUps.wakeAll();
+  #startOver(): void {
+    this.#epoch++;
+    this.#packsAhead = [];
+    this.#delivered.clear();
+    this.#commits.clear();
+    this.#followers.startOver();
+  }
+
+  #take({ ns, documentKey, fullDocument }: FeedEvent): void {
+    switch (ns.coll) {
+      case 'packs':
+        return this.#takePack(fullDocument as PackDocument | undefined);
+      case 'commits':
+        return this.#takeEntry(documentKey._id as CommitDocument['_id'], fullDocument as CommitDocument);
+      case 'connections': {
+        const uid = documentKey._id as string;
+        this.#forget(uid);
+        this.#followers.changed(uid);
+      }
+    }
+  }
+
+  #takePack(pack: PackDocument | undefined): void {
+    if (pack === undefined || !this.#followers.isFollowed(pack.c)) return;
+    if (this.#packsAhead[0]?.c !== pack.c) this.#packsAhead = [];
+    this.#packsAhead.push({ ...pack, p: copy(pack.p) });
+  }
+
+  #takeEntry({ c, n }: CommitDocument['_id'], entry: CommitDocument | undefined): void {
+    if (!this.#followers.isFollowed(c)) return;
+    const ahead = this.#packsAhead.filter((pack) => pack.c === c);
+    this.#packsAhead = ahead.filter(({ _id }) => _id.n > n);
+    if (entry !== undefined) {
+      const packs = ahead.filter(({ _id }) => _id.n >= entry.f && _id.n <= n);
+      const delivered = { entry: { ...entry, o: copy(entry.o) }, packs };
+      this.#delivered.put(c, String(entry.f), delivered, deliveredCost(delivered));
+    }
+    this.#followers.committed(c, n);
   }
 }
 
 /** What was read before a scope became narrower is not what is sent after. */
-function cacheKey({ _id, floor }: ConnectionDocument, first: number): string {
-  return `${_id}:${floor}:${first}`;
+function cacheKey({ floor }: ConnectionDocument, first: number): string {
+  return `${floor}:${first}`;
 }
 
-/** Adds the payloads to a commit's changes. Throws as `MongoPacks.lost` does when one is gone. */
-async function expandCommit(
-  db: StoreDatabase,
-  packs: MongoPacks,
-  connection: ConnectionDocument,
-  commit: CommitDocument,
-): Promise<FeedCommit> {
-  const payloads = await readPayloads(db, packs, connection, commit);
-  const changes = commit.i.map((id, index): FeedChange => ({
-    id,
-    version: commit.v[index] ?? 0,
-    sequence: commit.f + index,
-    operation: commit.o.buffer[index] ?? 0,
-    payload: payloads.get(commit.f + index),
-    changedFields: commit.x[String(index)] ?? [],
-  }));
-  if (changes.some(({ payload, operation }) => payload === undefined && operation !== OPERATION.DELETED))
-    throw await packs.lost(connection, commit.m);
-  return {
-    uid: commit.c,
-    model: commit.m,
-    runId: commit.r,
-    cause: commit.u,
-    at: commit.at,
-    first: commit.f,
-    last: commit._id.n,
-    changes,
-    mark: commit.mark,
-    bytes: changes.reduce((sum, { payload }) => sum + (payload?.byteLength ?? 0), 0),
-  };
+/** The driver's is a view of the whole reply, which would be kept with it. */
+function copy({ buffer }: Binary): Binary {
+  return new Binary(Uint8Array.from(buffer));
 }
 
-async function readPayloads(
-  db: StoreDatabase,
-  packs: MongoPacks,
-  connection: ConnectionDocument,
-  { _id, c, f, i }: CommitDocument,
-): Promise<Map<number, Payload>> {
-  const payloads = new Map<number, Payload>();
-  if (i.length === 0) return payloads;
-  for await (const pack of db.packs.find({ _id: numberRange(c, f - 1, _id.n) } as Filter<PackDocument>)) {
-    const opened = await packs.openForReading(connection, pack);
-    for (const sequence of opened.pack.sequences) payloads.set(sequence, opened.read(sequence));
-  }
-  return payloads;
+function deliveredCost({ entry, packs }: Delivered): number {
+  const bytes = packs.reduce((sum, { p }) => sum + p.length(), 0);
+  return costOf({ bytes, changes: [] }) + 100 * entry.i.length;
 }

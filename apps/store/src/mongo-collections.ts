@@ -188,7 +188,6 @@ export interface RunDocument {
   /** The connection's sequence, and its number of changes, when the run began. */
   startSequence: number;
   startChanges: number;
-  scopeRevision: number;
   /** Stands for the fields of its model that it was begun under: with others it is begun anew. */
   fields: string;
   /** Distinct ids seen whose record was live after their commit. */

@@ -8,10 +8,10 @@ import { connectionKey, type Lease } from './lease.js';
 import { CommitConflict, type MongoChangeWriter } from './mongo-change-writer.js';
 import type { ClockDocument, ConnectionDocument, RunDocument, StoreDatabase } from './mongo-collections.js';
 import { modelScope, notFound, type MongoConnections } from './mongo-connections.js';
-import type { MongoPagePlanner, PlannedPage } from './mongo-page-planner.js';
+import type { MongoPagePlanner, PageRequest, PlannedPage } from './mongo-page-planner.js';
 import { writeQuarantine } from './mongo-quarantine.js';
 import { advanceRun, isCommitted } from './mongo-run-progress.js';
-import type { MongoRuns, RunAdvance } from './mongo-runs.js';
+import { leaseLost, type MongoRuns, type RunAdvance } from './mongo-runs.js';
 import type { MongoSeenKeys } from './mongo-seen-keys.js';
 
 /** What became of a page: the run after it, or the payloads that it lacks. */
@@ -46,8 +46,9 @@ export class MongoCommitter {
     const known = this.parts.connections.known(lease.tenantId, lease.connectionId);
     // Before its turn comes: the page ahead is still being written then. It joins the queue before anything is awaited, so
     // that pages sent one behind the other commit in that order.
-    if (known !== undefined) verifyPayloads(page, modelScope(known, lease.model), lease.model);
-    const job = this.#queue.add(key, lease, page);
+    const verified = known && { uid: known._id, revision: known.scope.revision };
+    if (known) verifyPayloads(page, modelScope(known, lease.model), lease.model);
+    const job = this.#queue.add(key, lease, page, verified);
     await this.parts.mutex.run(key, async () => {
       if (job.outcome !== undefined) return;
       await this.#queue.gather(key);
@@ -81,39 +82,46 @@ export class MongoCommitter {
     const { tenantId, connectionId } = first.lease;
     const before = known ?? (await connections.get(tenantId, connectionId));
     // The clock is read before the records: what is read later and is newer shows in their sequences.
-    const [connection, clock, ...runs] = await Promise.all([
+    const [connection, clock, runs] = await Promise.all([
       connections.refresh(before),
       db.clocks.findOne({ _id: before._id }),
-      ...open.map(({ lease }) => settled(this.parts.runs.get(before, lease))),
+      this.parts.runs.find(
+        before,
+        open.map(({ lease }) => lease),
+      ),
     ]);
     if (clock === null) throw notFound();
-    const verified = known?.scope.revision === connection.scope.revision;
-    const planned = await Promise.all(
-      open.map(async (job, index) => ({ job, plan: await this.#plan(job, connection, runs[index], verified) })),
+    const requests = open.flatMap((job, index) => this.#request(job, runs[index]) ?? []);
+    const outcomes = await this.parts.planner.plan(connection, requests);
+    const planned: { job: Job; page: PlannedPage }[] = [];
+    outcomes.forEach((outcome, index) => {
+      const job = requests[index]?.job;
+      if (job === undefined) return;
+      if ('plan' in outcome) planned.push({ job, page: outcome });
+      else if ('refused' in outcome) settle(job, Promise.reject(outcome.refused));
+      else settle(job, Promise.resolve(outcome));
+    });
+    if (planned.length === 0) return;
+    const written = await this.#write(
+      connection,
+      clock,
+      planned.map(({ page }) => page),
     );
-    const pages = planned.flatMap(({ plan }) => plan ?? []);
-    if (pages.length === 0) return;
-    const written = await this.#write(connection, clock, pages);
-    for (const { job, plan } of planned) {
-      const run = plan && written.get(plan);
-      if (!run) continue;
-      const unchangedShare = plan.plan.unchanged / Math.max(1, plan.page.observations.length);
+    planned.forEach(({ job, page: { plan, page } }, index) => {
+      const run = written[index];
+      if (run === undefined) throw new Error('a page was committed without its run');
+      const unchangedShare = plan.unchanged / Math.max(1, page.observations.length);
       settle(job, Promise.resolve({ run, unchangedShare }));
-    }
+    });
   }
 
-  /** A page's plan; undefined if it is settled without one: committed before, refused, or incomplete. */
-  async #plan(job: Job, connection: ConnectionDocument, found: (() => RunDocument) | undefined, verified: boolean): Promise<PlannedPage | undefined> {
+  /** What is to be planned of a page; undefined if it is settled without: committed before, or its lease is lost. */
+  #request(job: Job, run: RunDocument | undefined): (PageRequest & { readonly job: Job }) | undefined {
     const { lease, page } = job;
     try {
-      const run = found?.() ?? (await this.parts.runs.get(connection, lease));
-      if (isCommitted(run, page)) {
-        settle(job, Promise.resolve({ run, unchangedShare: 0 }));
-        return undefined;
-      }
-      const plan = await this.parts.planner.plan(connection, lease, run, page, verified);
-      if ('part' in plan) return plan;
-      settle(job, Promise.resolve(plan));
+      if (run === undefined) throw leaseLost();
+      if (!isCommitted(run, page)) return { job, lease, page, run, verified: job.verified };
+      settle(job, Promise.resolve({ run, unchangedShare: 0 }));
     } catch (error) {
       if (!isTidemarkError(error)) throw error;
       settle(job, Promise.reject(error));
@@ -125,7 +133,7 @@ export class MongoCommitter {
     connection: ConnectionDocument,
     clock: ClockDocument,
     planned: readonly PlannedPage[],
-  ): Promise<Map<PlannedPage, RunDocument>> {
+  ): Promise<RunDocument[]> {
     const { writer, db, runs, seenKeys } = this.parts;
     const commit = writer.prepare(
       connection,
@@ -143,7 +151,7 @@ export class MongoCommitter {
       return steps.map(({ run, $set }) => ({ ...run, ...$set }));
     });
     for (const { run, seen } of planned) seenKeys.committed(run, seen);
-    return new Map(planned.flatMap((page, index) => (advanced[index] ? [[page, advanced[index]]] : [])));
+    return advanced;
   }
 
   /** What a page tells beside its changes: the keys that it held, what it saw for an open snapshot (P4), and what it lacks. */
@@ -156,16 +164,6 @@ export class MongoCommitter {
     await seenKeys.write(session, run, seen);
     await writeQuarantine(db, session, run, plan.rejections);
   }
-}
-
-/** What a promise came to: a value, or a failure that is thrown when it is asked for. */
-async function settled<T>(promise: Promise<T>): Promise<() => T> {
-  return promise.then(
-    (value) => () => value,
-    (error: unknown) => () => {
-      throw error;
-    },
-  );
 }
 
 /** Its caller may be long gone: a failure that nobody waits for yet is no unhandled one. */

@@ -12,7 +12,7 @@ import {
   type RunDocument,
   type StoreDatabase,
 } from './mongo-collections.js';
-import { readPrevious } from './mongo-page-planner.js';
+import { readRecords } from './mongo-page-planner.js';
 import type { MongoRuns } from './mongo-runs.js';
 import type { MongoSeenKeys } from './mongo-seen-keys.js';
 
@@ -57,9 +57,10 @@ export class MongoDeletePass {
     const clock = await this.db.clocks.findOne({ _id: run.c });
     const ids = await first(this.#absentIds(run, DELETE_BATCH));
     if (clock === null || ids === undefined) return undefined;
-    const previous = await readPrevious(this.db, run.c, run.m, ids);
+    const keyOf = (id: string): string => recordKey(run.c, run.m, id);
+    const previous = await readRecords(this.db, ids.map(keyOf));
     const writes = ids.flatMap((id): RecordWrite[] => {
-      const before = previous.get(id);
+      const before = previous.get(keyOf(id));
       return before && isCandidate(before, run) ? [toDelete(id, before)] : [];
     });
     const part = { ...NO_WRITES, model: run.m, runId: run.run, cause: run.kind, writes, reliesOn: ids };

@@ -17,7 +17,7 @@ import { retryConflicts } from './mongo-committer.js';
 import type { MongoConnections } from './mongo-connections.js';
 import type { MongoDeletePass } from './mongo-delete-pass.js';
 import { clearQuarantine } from './mongo-quarantine.js';
-import type { MongoRuns } from './mongo-runs.js';
+import { fieldsOf, type MongoRuns } from './mongo-runs.js';
 import type { MongoSeenKeys } from './mongo-seen-keys.js';
 
 /** What to do with the deletes of a certified snapshot. */
@@ -82,7 +82,7 @@ export class MongoFinisher {
     if (end.deltaCheckpoint.byteLength > 0) $set.deltaCheckpoint = new Binary(end.deltaCheckpoint);
     if (run.kind !== FULL)
       return this.#complete(connection, run, $set, end.endEvidence !== '' && end.failures.length === 0);
-    const certificate = certify(run, end, connection.scope.revision);
+    const certificate = certify(run, end, run.fields === fieldsOf(connection, run.m));
     $set.certificate = certificate;
     const complete = certificate.certified && end.decision !== 'DISCARDED';
     if (!complete || (await this.deletes.holdsAll(run)))

@@ -125,13 +125,20 @@ export class MongoPacks {
     return new TidemarkError('CURSOR_EXPIRED', 'this part of the history is no longer kept; read in full');
   }
 
-  /** Opens a pack for readers: if a purge has sealed it anew since, under the keys that the connection has now. */
-  async openForReading(connection: ConnectionDocument, pack: PackDocument): Promise<OpenPack> {
-    if (connection.payloadKeys.some(({ e }) => e === pack.e))
-      return new OpenPack(this.open(connection, pack), connection, pack);
+  /**
+   * Opens a pack for readers, wherever it came from: if it was sealed anew since, as it is now, under the keys that the
+   * connection has now. Undefined if it is gone.
+   */
+  async openForReading(connection: ConnectionDocument, pack: PackDocument): Promise<OpenPack | undefined> {
+    if (hasKey(connection, pack)) return new OpenPack(this.open(connection, pack), connection, pack);
     const now = await this.db.connections.findOne({ _id: connection._id });
     if (now === null || now.removing) throw notFound();
-    return new OpenPack(this.open(now, pack), connection, pack);
+    if (hasKey(now, pack)) return new OpenPack(this.open(now, pack), connection, pack);
+    // Its key was destroyed: before that, everything under it was sealed anew, or removed.
+    const current = await this.db.packs.findOne({ _id: pack._id });
+    if (current === null) return undefined;
+    if (current.e !== pack.e) return this.openForReading(connection, current);
+    return new OpenPack(this.open(now, current), connection, current);
   }
 }
 
@@ -178,7 +185,10 @@ class PackCursor {
     this.#asked += numbers.length;
     const filter = { _id: { $in: numbers.map((n) => ({ c: this.connection._id, n })) } };
     const options = { sort: { _id: 1 }, batchSize: numbers.length + 1 } as const;
-    this.#cursor = this.packs.db.packs.find(filter, this.signal ? { ...options, signal: this.signal } : options);
+    this.#cursor = this.packs.db.packs.find(
+      filter,
+      this.signal ? { ...options, signal: this.signal } : options,
+    );
     return true;
   }
 
@@ -213,6 +223,10 @@ export class OpenPack {
 export function cutPayload(payload: Uint8Array, scope: ScopeNode): Uint8Array {
   const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString();
   return Buffer.from(canonicalJson(parseJson(text), scope).text);
+}
+
+function hasKey({ payloadKeys }: ConnectionDocument, pack: PackDocument): boolean {
+  return payloadKeys.some(({ e }) => e === pack.e);
 }
 
 function owner(c: string, n: number): string {

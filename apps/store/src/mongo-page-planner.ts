@@ -1,18 +1,12 @@
-import { changedPayloadFields } from '@tidemark/model';
+import { changedPayloadFields, isTidemarkError, type TidemarkError } from '@tidemark/model';
 import { parsePayload, verifyPayloads, type CommitPage } from './commit-page.js';
-import {
-  planCommit,
-  type CommitPlan,
-  type Observation,
-  type PlannedChange,
-  type StoredState,
-} from './commit-plan.js';
+import { planCommit, type CommitPlan, type PlannedChange, type StoredState } from './commit-plan.js';
+import type { VerifiedScope } from './commit-queue.js';
 import type { KeyCabinet } from './connection-keys.js';
 import { indexHashes } from './index-fields.js';
 import { FULL, type Lease } from './lease.js';
 import { CommitConflict, type CommitPart, type RecordWrite } from './mongo-change-writer.js';
 import {
-  idOfKey,
   OPERATION,
   recordKey,
   type ConnectionDocument,
@@ -26,11 +20,16 @@ import { overtaken } from './mongo-run-progress.js';
 import type { MongoRuns } from './mongo-runs.js';
 import type { MongoSeenKeys } from './mongo-seen-keys.js';
 
-/** What one page's commit does. */
-export interface PlannedPage {
+/** A page that is to be committed, and the run that it belongs to. */
+export interface PageRequest {
   readonly lease: Lease;
   readonly page: CommitPage;
   readonly run: RunDocument;
+  readonly verified: VerifiedScope | undefined;
+}
+
+/** What one page's commit does. */
+export interface PlannedPage extends PageRequest {
   readonly plan: CommitPlan;
   readonly part: CommitPart;
   /** The ids that a snapshot's page held, packed. */
@@ -39,16 +38,20 @@ export interface PlannedPage {
   readonly snapshot: RunDocument | null;
 }
 
+/** A page's plan, the indexes of the payloads that it lacks, or why it is refused. */
+export type PlanOutcome =
+  PlannedPage | { readonly missing: readonly number[] } | { readonly refused: TidemarkError };
+
 /** What deciding whether a record changed needs of it. */
 const DECIDING = { v: 1, s: 1, os: 1, r: 1, o: 1, f: 1 };
 
-/** A record as it was read: whole, or what deciding needs. */
-interface StoredRecord {
-  readonly document: RecordDocument;
-  readonly whole: boolean;
+/** A page whose changes are decided. */
+interface DecidedPage extends PageRequest {
+  readonly plan: CommitPlan;
+  readonly seen: Buffer;
 }
 
-/** Plans pages outside any transaction, from what is stored. */
+/** Plans pages outside any transaction, from what is stored; those of one commit together, so that they share their reads. */
 export class MongoPagePlanner {
   constructor(
     readonly db: StoreDatabase,
@@ -58,127 +61,161 @@ export class MongoPagePlanner {
     readonly seenKeys: MongoSeenKeys,
   ) {}
 
-  /** The plan of a page, or the indexes of the payloads that it lacks. Throws SCOPE_VIOLATED, PAGE_OUT_OF_ORDER. */
-  async plan(
+  /** Plans pages, which hold no record in common; the outcomes are in their order. Throws CommitConflict. */
+  async plan(connection: ConnectionDocument, requests: readonly PageRequest[]): Promise<PlanOutcome[]> {
+    const uid = connection._id;
+    const stored = await this.#stored(uid, requests);
+    const decided = await Promise.all(
+      requests.map((request) => refusals(() => this.#decide(connection, request, stored))),
+    );
+    const pages = decided.filter((outcome): outcome is DecidedPage => 'plan' in outcome);
+    const previous = await this.#previous(uid, pages, stored);
+    const fields = await this.#changedFields(connection, pages, previous);
+    return Promise.all(
+      decided.map(async (outcome) =>
+        'plan' in outcome ? this.#assemble(connection, outcome, previous, fields) : outcome,
+      ),
+    );
+  }
+
+  async #decide(
     connection: ConnectionDocument,
-    lease: Lease,
-    run: RunDocument,
-    page: CommitPage,
-    verified: boolean,
-  ): Promise<PlannedPage | { readonly missing: readonly number[] }> {
-    if (!verified) verifyPayloads(page, modelScope(connection, lease.model), lease.model);
-    const stored = await this.#stored(connection._id, lease.model, page.observations);
+    request: PageRequest,
+    stored: StoredRecords,
+  ): Promise<DecidedPage | { readonly missing: readonly number[] }> {
+    const { lease, page, run, verified } = request;
+    const { _id: uid, scope } = connection;
+    // Nobody else's word is taken for it, and not even our own, if it was of another scope.
+    if (verified?.uid !== uid || verified.revision !== scope.revision)
+      verifyPayloads(page, modelScope(connection, lease.model), lease.model);
     const seen = lease.kind === FULL ? await this.seenKeys.load(run) : undefined;
     const plan = planCommit(page.observations, page.rejections, {
       runId: lease.runId,
       snapshot: seen !== undefined,
       observedSequence: page.observedSequence,
-      stored: new Map([...stored].map(([id, { document }]) => [id, toState(document)])),
+      stored: (id) => {
+        const record = stored.byKey.get(recordKey(uid, lease.model, id));
+        return record && toState(record);
+      },
       seen: (id) => seen?.has(id) ?? false,
     });
     if (seen === undefined && plan.stale > 0) throw overtaken(plan.stale);
     if (plan.missing.length > 0) return { missing: plan.missing };
-    const writes = await this.#writes(connection, lease.model, plan.changes, stored);
+    return { ...request, plan, seen: seen?.pack([...plan.seenLive, ...plan.seenOther]) ?? Buffer.alloc(0) };
+  }
+
+  async #assemble(
+    connection: ConnectionDocument,
+    decided: DecidedPage,
+    previous: ReadonlyMap<string, RecordDocument>,
+    fields: ReadonlyMap<string, readonly string[]>,
+  ): Promise<PlannedPage> {
+    const { lease, page, plan, run } = decided;
+    const { model, runId, kind: cause } = lease;
+    const writes = this.#writes(connection, model, plan.changes, previous, fields);
     const snapshot = plan.touched.length > 0 ? await this.runs.openSnapshot(run) : null;
     // A snapshot's page of unchanged records writes and claims nothing that a commit between could make untrue.
     const relies = writes.length > 0 || snapshot !== null;
     const part: CommitPart = {
-      model: lease.model,
-      runId: lease.runId,
-      cause: lease.kind,
-      writes,
+      ...{ model, runId, cause, writes, marks: [] },
       drafts: this.packs.draft(writes.map(({ change }) => change.observation.payload)),
-      marks: [],
       reliesOn: relies ? page.observations.map(({ id }) => id) : [],
     };
-    return {
-      ...{ lease, page, run, plan, part },
-      seen: seen?.pack([...plan.seenLive, ...plan.seenOther]) ?? Buffer.alloc(0),
-      snapshot,
-    };
+    return { ...decided, part, snapshot };
   }
 
-  /** Records by id: whole where a page with payloads is likely to replace them, else what deciding needs. */
-  async #stored(
-    uid: string,
-    model: string,
-    observations: readonly Observation[],
-  ): Promise<Map<string, StoredRecord>> {
-    const keys = observations.map(({ id }) => recordKey(uid, model, id));
-    if (keys.length === 0) return new Map();
-    const whole = observations.some(({ payload, deleted }) => deleted || payload !== undefined);
+  /** Records by key: whole where a page with payloads is likely to replace them, else what deciding needs. */
+  async #stored(uid: string, requests: readonly PageRequest[]): Promise<StoredRecords> {
+    const keys = requests.flatMap(({ lease, page }) =>
+      page.observations.map(({ id }) => recordKey(uid, lease.model, id)),
+    );
+    const whole = requests.some(({ page }) =>
+      page.observations.some(({ payload, deleted }) => deleted || payload !== undefined),
+    );
+    if (keys.length === 0) return { byKey: new Map(), whole };
     const options = { batchSize: keys.length + 1, ...(whole ? {} : { projection: DECIDING }) };
     const documents = await this.db.records.find({ _id: { $in: keys } }, options).toArray();
-    return new Map(documents.map((document) => [idOfKey(document._id, model, uid), { document, whole }]));
+    return { byKey: new Map(documents.map((document) => [document._id, document])), whole };
+  }
+
+  /** The versions that changes replace, by key. Throws CommitConflict unless they are those that the changes were decided on. */
+  async #previous(
+    uid: string,
+    pages: readonly DecidedPage[],
+    stored: StoredRecords,
+  ): Promise<ReadonlyMap<string, RecordDocument>> {
+    const changes = pages.flatMap(({ lease, plan }) =>
+      plan.changes.map(({ observation, version }) => ({
+        key: recordKey(uid, lease.model, observation.id),
+        before: version - 1,
+      })),
+    );
+    const keys = changes.flatMap(({ key, before }) => (before > 0 ? [key] : []));
+    const previous = stored.whole ? stored.byKey : await readRecords(this.db, keys);
+    if (changes.some(({ key, before }) => (previous.get(key)?.v ?? 0) !== before))
+      throw new CommitConflict('a record changed since it was read');
+    return previous;
+  }
+
+  /** The fields that updates change, by key of the record. */
+  async #changedFields(
+    connection: ConnectionDocument,
+    pages: readonly DecidedPage[],
+    previous: ReadonlyMap<string, RecordDocument>,
+  ): Promise<Map<string, string[]>> {
+    const fresh = new Map<string, Uint8Array>();
+    for (const { lease, plan } of pages) {
+      for (const { operation, observation } of plan.changes) {
+        if (operation === 'UPDATED' && observation.payload)
+          fresh.set(recordKey(connection._id, lease.model, observation.id), observation.payload);
+      }
+    }
+    const documents = [...fresh.keys()].flatMap((key) => previous.get(key) ?? []).sort((a, b) => a.s - b.s);
+    const fields = new Map<string, string[]>();
+    for await (const [{ _id }, old] of this.packs.payloads(connection, documents)) {
+      const payload = fresh.get(_id);
+      if (old && payload) fields.set(_id, changedPayloadFields(old, payload));
+    }
+    return fields;
   }
 
   /** Adds to each change the version before it, what differs from it, and the hashes of its index fields. */
-  async #writes(
+  #writes(
     connection: ConnectionDocument,
     model: string,
     changes: readonly PlannedChange[],
-    stored: ReadonlyMap<string, StoredRecord>,
-  ): Promise<RecordWrite[]> {
-    const previous = await this.#previous(connection._id, model, changes, stored);
-    for (const { observation, version } of changes) {
-      if ((previous.get(observation.id)?.v ?? 0) !== version - 1)
-        throw new CommitConflict('a record changed since it was read');
-    }
-    const fields = await this.#changedFields(connection, model, changes, previous);
+    previous: ReadonlyMap<string, RecordDocument>,
+    fields: ReadonlyMap<string, readonly string[]>,
+  ): RecordWrite[] {
     const index = connection.scope.models.find((entry) => entry.model === model)?.index ?? [];
     const keys = this.cabinet.open(connection);
     const hashes = (payload: Uint8Array | undefined): Uint8Array[] =>
       payload && index.length > 0 ? indexHashes(parsePayload(payload, model), model, index, keys) : [];
     return changes.map((change) => {
       const { id, payload } = change.observation;
+      const key = recordKey(connection._id, model, id);
       return {
         change,
-        previous: previous.get(id),
-        changedFields: fields.get(id) ?? [],
+        previous: change.version > 1 ? previous.get(key) : undefined,
+        changedFields: fields.get(key) ?? [],
         hashes: hashes(payload),
       };
     });
   }
+}
 
-  async #previous(
-    uid: string,
-    model: string,
-    changes: readonly PlannedChange[],
-    stored: ReadonlyMap<string, StoredRecord>,
-  ): Promise<Map<string, RecordDocument>> {
-    const known = changes.flatMap(({ observation: { id } }) => {
-      const found = stored.get(id);
-      return found ? [{ id, ...found }] : [];
-    });
-    if (known.every(({ whole }) => whole)) return new Map(known.map(({ id, document }) => [id, document]));
-    return readPrevious(
-      this.db,
-      uid,
-      model,
-      known.map(({ id }) => id),
-    );
-  }
+/** Records as they were read: whole, or what deciding needs. */
+interface StoredRecords {
+  readonly byKey: ReadonlyMap<string, RecordDocument>;
+  readonly whole: boolean;
+}
 
-  async #changedFields(
-    connection: ConnectionDocument,
-    model: string,
-    changes: readonly PlannedChange[],
-    previous: ReadonlyMap<string, RecordDocument>,
-  ): Promise<Map<string, string[]>> {
-    const updates = changes.filter(({ operation }) => operation === 'UPDATED');
-    const fresh = new Map(updates.map(({ observation }) => [observation.id, observation.payload]));
-    const documents = [...previous]
-      .filter(([id]) => fresh.has(id))
-      .map(([, document]) => document)
-      .sort((a, b) => a.s - b.s);
-    const fields = new Map<string, string[]>();
-    for await (const [{ _id }, old] of this.packs.payloads(connection, documents)) {
-      const id = idOfKey(_id, model, connection._id);
-      const payload = fresh.get(id);
-      if (old && payload)
-        fields.set(id, changedPayloadFields(old, payload));
-    }
-    return fields;
+async function refusals<T>(decide: () => Promise<T>): Promise<T | { readonly refused: TidemarkError }> {
+  try {
+    return await decide();
+  } catch (error) {
+    if (!isTidemarkError(error)) throw error;
+    return { refused: error };
   }
 }
 
@@ -192,15 +229,14 @@ function toState({ v, s, os, r, o, f }: RecordDocument): StoredState {
   };
 }
 
-/** The newest versions of records, by id. */
-export async function readPrevious(
+/** The newest versions of records, by key. */
+export async function readRecords(
   db: StoreDatabase,
-  uid: string,
-  model: string,
-  ids: readonly string[],
+  keys: readonly string[],
 ): Promise<Map<string, RecordDocument>> {
-  if (ids.length === 0) return new Map();
-  const keys = ids.map((id) => recordKey(uid, model, id));
-  const documents = await db.records.find({ _id: { $in: keys } }, { batchSize: keys.length + 1 }).toArray();
-  return new Map(documents.map((document) => [idOfKey(document._id, model, uid), document]));
+  if (keys.length === 0) return new Map();
+  const documents = await db.records
+    .find({ _id: { $in: [...keys] } }, { batchSize: keys.length + 1 })
+    .toArray();
+  return new Map(documents.map((document) => [document._id, document]));
 }

@@ -55,6 +55,12 @@ export class MongoRecordReader {
     return requireClock(await this.db.clocks.findOne({ _id: uid }));
   }
 
+  /** The clocks of connections as they are, by uid; those of removed ones are missing. */
+  async clocks(uids: readonly string[]): Promise<Map<string, ClockDocument>> {
+    const found = await this.db.clocks.find({ _id: { $in: [...uids] } }).toArray();
+    return new Map(found.map((clock) => [clock._id, clock]));
+  }
+
   /** The connection as it is now. Throws CONNECTION_NOT_FOUND if it was removed, or is being. */
   async current({ _id }: ConnectionDocument): Promise<ConnectionDocument> {
     const connection = await this.db.connections.findOne({ _id });

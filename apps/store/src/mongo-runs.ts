@@ -105,9 +105,20 @@ export class MongoRuns {
 
   /** The run that a lease may write for. Throws LEASE_LOST. */
   async get(connection: ConnectionDocument, lease: Lease): Promise<RunDocument> {
-    const run = await this.db.runs.findOne({ _id: runKey(connection._id, lease) });
-    if (run === null || run.run !== lease.runId || run.epoch !== lease.epoch) throw leaseLost();
+    const [run] = await this.find(connection, [lease]);
+    if (run === undefined) throw leaseLost();
     return run;
+  }
+
+  /** The runs that leases may write for, in their order; undefined for a lease that is lost. */
+  async find(connection: ConnectionDocument, leases: readonly Lease[]): Promise<(RunDocument | undefined)[]> {
+    const keys = leases.map((lease) => runKey(connection._id, lease));
+    const found = await this.db.runs.find({ _id: { $in: keys } }).toArray();
+    const runs = new Map(found.map((run) => [run._id, run]));
+    return leases.map(({ runId, epoch }, index) => {
+      const run = runs.get(keys[index] ?? '');
+      return run?.run === runId && run.epoch === epoch ? run : undefined;
+    });
   }
 
   /**
@@ -169,7 +180,6 @@ function newRun(
     ownChanges: 0,
     startSequence,
     startChanges,
-    scopeRevision: connection.scope.revision,
     fields: fieldsOf(connection, lease.model),
     seenLive: 0,
     seenAs: `${lease.model}:${lease.epoch}:${lease.runId}`,
@@ -184,7 +194,7 @@ function isOutdated(run: RunDocument, connection: ConnectionDocument, { epoch, m
 }
 
 /** Stands for the fields of a model that are in scope. */
-function fieldsOf({ scope }: ConnectionDocument, model: string): string {
+export function fieldsOf({ scope }: ConnectionDocument, model: string): string {
   const fields = scope.models.find((candidate) => candidate.model === model)?.fields ?? [];
   return createHash('sha256')
     .update(JSON.stringify([...fields].sort()))

@@ -1,46 +1,68 @@
-import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { testDatabase, type TestDatabase } from '../../../jest/database.js';
-import { startStore, type StoreHarness } from './testing/harness.js';
-import { action } from './testing/model-actions.js';
+import { story, type Action } from './testing/model-actions.js';
+import { CrashCounts } from './testing/model-crash-plan.js';
+import { verify } from './testing/model-ending.js';
+import { ModelStores } from './testing/model-stores.js';
 import { ModelWorld } from './testing/model-world.js';
 
-const RUNS = process.env['TIDEMARK_LONG'] === '1' ? 100 : 5;
+const { TIDEMARK_RUNS, TIDEMARK_LONG, TIDEMARK_SEED, TIDEMARK_PATH } = process.env;
+/** Stories; fewer than these may miss one of the places to crash at. */
+const ENOUGH_RUNS = 500;
+const RUNS = Number(TIDEMARK_RUNS ?? (TIDEMARK_LONG === '1' ? 5_000 : ENOUGH_RUNS));
+const SEED = Number(TIDEMARK_SEED ?? Math.floor(Math.random() * 2 ** 31));
+/** Stories at a time, each on two stores and a database of its own: one waits for the disk while another computes. */
+const LANES = 4;
 
-let database: TestDatabase;
-let stores: [StoreHarness, StoreHarness];
-const stopping: Promise<void>[] = [];
+const crashes = new CrashCounts();
+const databases: TestDatabase[] = [];
 let worlds = 0;
 
-beforeAll(async () => {
-  database = await testDatabase();
-  stores = [await startStore(database), await startStore(database)];
-});
 afterAll(async () => {
-  await Promise.all([...stopping, ...stores.map((store) => store.stop())]);
-  await database.drop();
+  await Promise.all(databases.map((database) => database.drop()));
 });
 
-async function play(actions: Parameters<ModelWorld['act']>[0][]): Promise<void> {
-  const world = await ModelWorld.create(database, stores, `world-${worlds++}`);
+async function play(stores: ModelStores, actions: readonly Action[]): Promise<void> {
+  const world = await ModelWorld.create(stores, `world-${worlds++}`);
   try {
     for (const each of actions) await world.act(each);
-    await world.verify();
+    await verify(world);
   } finally {
-    await world.stop();
-    stopping.push(...world.stopping);
+    await world.watcher.stop();
+  }
+}
+
+/** Plays stories one after the other; each lane has a seed of its own. */
+async function runLane(lane: number, numRuns: number): Promise<void> {
+  const database = await testDatabase();
+  databases.push(database);
+  const stores = await ModelStores.start(database, crashes);
+  const path = TIDEMARK_PATH === undefined ? {} : { path: TIDEMARK_PATH };
+  try {
+    await fc.assert(
+      fc.asyncProperty(story, (actions) => play(stores, actions)),
+      { numRuns, seed: SEED + lane, ...path },
+    );
+  } finally {
+    await stores.stop();
   }
 }
 
 describe('a store of two processes on one database', () => {
   it(
-    'keeps its promises under any interleaving of writers, take-overs, restarts and readers',
+    'keeps its promises under any interleaving of writers, take-overs, crashes, scope changes and readers',
     async () => {
-      const seed = Number(process.env['TIDEMARK_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-      process.stdout.write(`store model: seed ${seed}, repeat with TIDEMARK_SEED=${seed}\n`);
-      const stories = fc.array(action, { minLength: 60, maxLength: 120 });
-      await fc.assert(fc.asyncProperty(stories, play), { numRuns: RUNS, seed });
+      const began = performance.now();
+      process.stdout.write(`store model: ${RUNS} stories, seed ${SEED}; repeat with TIDEMARK_SEED=${SEED}\n`);
+      const lanes = TIDEMARK_PATH === undefined ? LANES : 1;
+      await Promise.all(
+        Array.from({ length: lanes }, (_, lane) => runLane(lane, Math.ceil((RUNS - lane) / lanes))),
+      );
+      const seconds = Math.round((performance.now() - began) / 1_000);
+      process.stdout.write(`store model: ${worlds} stories in ${seconds} s; killed ${crashes.summary}\n`);
+      if (RUNS >= ENOUGH_RUNS && TIDEMARK_PATH === undefined) expect(crashes.missed).toEqual([]);
     },
-    RUNS * 60_000,
+    60_000 + RUNS * 10_000,
   );
 });

@@ -29,7 +29,12 @@ export function changedPayloadFields(before: Uint8Array, after: Uint8Array): str
     const [x, y] = [old.get(key), fresh.get(key)];
     if (x === undefined || y === undefined) paths.push(formatPath([key]));
     else if (a.compare(b, y.start, y.end, x.start, x.end) !== 0)
-      collectChanges(parseJson(a.toString('utf8', x.start, x.end)), parseJson(b.toString('utf8', y.start, y.end)), [key], paths);
+      collectChanges(
+        parseJson(a.toString('utf8', x.start, x.end)),
+        parseJson(b.toString('utf8', y.start, y.end)),
+        [key],
+        paths,
+      );
   }
   return bounded(paths);
 }

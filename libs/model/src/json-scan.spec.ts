@@ -6,16 +6,22 @@ import { MAX_JSON_DEPTH, parseJson } from './json.js';
 import { memberSpans, provesWithinScope } from './json-scan.js';
 import { ALL_FIELDS, compileScope, scopeViolation } from './scope.js';
 
-const path = fc.array(fc.constantFrom('a', 'b', 'é', ''), { minLength: 1, maxLength: 3 }).map((names) => names.join('.'));
+const path = fc
+  .array(fc.constantFrom('a', 'b', 'é', ''), { minLength: 1, maxLength: 3 })
+  .map((names) => names.join('.'));
 const scopes = fc.array(path, { maxLength: 4 }).map(compileScope);
 const { json } = fc.letrec((tie) => ({
   json: fc.oneof(
     { maxDepth: 4 },
     fc.oneof(fc.constantFrom(null, true, false, 0, -1.5, 1e21), fc.string({ unit: 'binary', maxLength: 6 })),
     fc.array(tie('json'), { maxLength: 3 }),
-    fc.dictionary(fc.oneof(fc.constantFrom('a', 'b', 'é', '', 'x"', '\n'), fc.string({ maxLength: 3 })), tie('json'), {
-      maxKeys: 4,
-    }),
+    fc.dictionary(
+      fc.oneof(fc.constantFrom('a', 'b', 'é', '', 'x"', '\n'), fc.string({ maxLength: 3 })),
+      tie('json'),
+      {
+        maxKeys: 4,
+      },
+    ),
   ),
 }));
 const text = (value: unknown): Buffer => Buffer.from(canonicalJson(parseJson(JSON.stringify(value))).text);
@@ -25,15 +31,19 @@ describe('what is proven', () => {
     fc.assert(
       fc.property(json, scopes, (value, scope) => {
         const payload = text(value);
-        if (provesWithinScope(payload, scope)) expect(scopeViolation(parseJson(payload.toString()), scope)).toBeUndefined();
-        else if (!payload.includes('\\')) expect(scopeViolation(parseJson(payload.toString()), scope)).toBeDefined();
+        if (provesWithinScope(payload, scope))
+          expect(scopeViolation(parseJson(payload.toString()), scope)).toBeUndefined();
+        else if (!payload.includes('\\'))
+          expect(scopeViolation(parseJson(payload.toString()), scope)).toBeDefined();
       }),
       { numRuns: 2_000 },
     );
   });
 
   it('is JSON, whatever became of its bytes', () => {
-    const damage = fc.array(fc.record({ at: fc.nat(), byte: fc.integer({ min: 0, max: 255 }) }), { maxLength: 3 });
+    const damage = fc.array(fc.record({ at: fc.nat(), byte: fc.integer({ min: 0, max: 255 }) }), {
+      maxLength: 3,
+    });
     fc.assert(
       fc.property(json, damage, (value, changes) => {
         const payload = text(value);
@@ -47,18 +57,51 @@ describe('what is proven', () => {
   });
 
   it.each([
-    '', ' 1', '1 ', '01', '1.', '.5', '-', '1e', '+1', 'tru', 'nul', 'NaN', '"', '"\\x"', '"\\u12g4"', '"\u0001"', '[1,]', '[,]', '{}x',
-    '{"a"}', '{"a":}', '{"a":1,}', '{a:1}', '[1 2]', '{"a":1 ,"b":2}', '\ufeff1',
+    '',
+    ' 1',
+    '1 ',
+    '01',
+    '1.',
+    '.5',
+    '-',
+    '1e',
+    '+1',
+    'tru',
+    'nul',
+    'NaN',
+    '"',
+    '"\\x"',
+    '"\\u12g4"',
+    '"\u0001"',
+    '[1,]',
+    '[,]',
+    '{}x',
+    '{"a"}',
+    '{"a":}',
+    '{"a":1,}',
+    '{a:1}',
+    '[1 2]',
+    '{"a":1 ,"b":2}',
+    '\ufeff1',
   ])('is not %j', (bad) => {
     expect(provesWithinScope(Buffer.from(bad), ALL_FIELDS)).toBe(false);
   });
 
-  it.each(['0', '-0', '1.10', '1e400', '12345678901234567890', '"\\ud800"', '"\\u00e9\\n"', '[]', '{}', 'true', '{"":{"":[]}}'])(
-    'is %j',
-    (good) => {
-      expect(provesWithinScope(Buffer.from(good), ALL_FIELDS)).toBe(true);
-    },
-  );
+  it.each([
+    '0',
+    '-0',
+    '1.10',
+    '1e400',
+    '12345678901234567890',
+    '"\\ud800"',
+    '"\\u00e9\\n"',
+    '[]',
+    '{}',
+    'true',
+    '{"":{"":[]}}',
+  ])('is %j', (good) => {
+    expect(provesWithinScope(Buffer.from(good), ALL_FIELDS)).toBe(true);
+  });
 
   it('is not nested too deep', () => {
     const deep = (levels: number) => Buffer.from('['.repeat(levels) + ']'.repeat(levels));
@@ -70,15 +113,29 @@ describe('what is proven', () => {
 
 test('members lie where they are', () => {
   const payload = Buffer.from('{"a":1,"b\\n":{"c":[2]},"é":"x"}');
-  const members = [...(memberSpans(payload) ?? [])].map(([key, { start, end }]) => [key, payload.toString('utf8', start, end)]);
-  expect(members).toEqual([['a', '1'], ['b\n', '{"c":[2]}'], ['é', '"x"']]);
-  for (const bad of ['1', '[]', '{"a":1}x', '{"a":1', '']) expect(memberSpans(Buffer.from(bad))).toBeUndefined();
+  const members = [...(memberSpans(payload) ?? [])].map(([key, { start, end }]) => [
+    key,
+    payload.toString('utf8', start, end),
+  ]);
+  expect(members).toEqual([
+    ['a', '1'],
+    ['b\n', '{"c":[2]}'],
+    ['é', '"x"'],
+  ]);
+  for (const bad of ['1', '[]', '{"a":1}x', '{"a":1', ''])
+    expect(memberSpans(Buffer.from(bad))).toBeUndefined();
 });
 
 test('payloads differ in the same fields as their content', () => {
   fc.assert(
     fc.property(json, json, (a, b) => {
-      for (const [x, y] of [[a, b], [{ k: a, l: b }, { k: b, l: b }]] as const) {
+      for (const [x, y] of [
+        [a, b],
+        [
+          { k: a, l: b },
+          { k: b, l: b },
+        ],
+      ] as const) {
         const [before, after] = [text(x), text(y)];
         expect(changedPayloadFields(before, after)).toEqual(
           changedFields(parseJson(before.toString()), parseJson(after.toString())),

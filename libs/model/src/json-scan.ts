@@ -151,7 +151,7 @@ class Scanner {
       if (byte !== BACKSLASH) continue;
       const escaped = bytes[++at];
       if (escaped === LOWER_U) {
-        for (const last = at + 4; at < last; ) if (!isHex(bytes[++at])) return false;
+        for (const last = at + 4; at < last;) if (!isHex(bytes[++at])) return false;
       } else if (escaped === undefined || !ESCAPED.has(escaped)) return false;
     }
   }
@@ -182,7 +182,7 @@ class Scanner {
 
   #digits(): boolean {
     const start = this.#at;
-    for (let byte = this.bytes[this.#at]; byte !== undefined && byte >= ZERO && byte <= NINE; )
+    for (let byte = this.bytes[this.#at]; byte !== undefined && byte >= ZERO && byte <= NINE;)
       byte = this.bytes[++this.#at];
     return this.#at > start;
   }

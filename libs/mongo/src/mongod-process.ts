@@ -26,6 +26,8 @@ export interface MongodSettings {
   readonly cacheSizeMB?: number;
   /** Bound of the oplog in MB; 1,024 by default. */
   readonly oplogSizeMB?: number;
+  /** Seconds from one checkpoint to the next; mongod's 60 by default. */
+  readonly checkpointSeconds?: number;
   /** Server parameters, as `--setParameter` takes them. */
   readonly parameters?: Readonly<Record<string, string>>;
   /** Writes data, indexes and journal as they are, so that a search of the raw files finds what they hold. */
@@ -86,6 +88,7 @@ function launchOn(port: number, mongod: FoundMongod, options: MongodSettings): P
 function mongodArguments({
   cacheSizeMB = DEFAULT_CACHE_MB,
   oplogSizeMB = DEFAULT_OPLOG_MB,
+  checkpointSeconds,
   parameters = {},
   uncompressed,
 }: MongodSettings): string[] {
@@ -104,6 +107,7 @@ function mongodArguments({
       String(oplogSizeMB),
     ],
     ...Object.entries(all).flatMap(([name, value]) => ['--setParameter', `${name}=${value}`]),
+    ...(checkpointSeconds === undefined ? [] : ['--syncdelay', String(checkpointSeconds)]),
     ...(uncompressed ? UNCOMPRESSED : []),
     // A socket file in /tmp would outlive a kill.
     ...(process.platform === 'win32' ? [] : ['--nounixsocket']),

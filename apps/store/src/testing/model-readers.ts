@@ -1,13 +1,12 @@
-import {
-  WatchStart,
-  type Change,
-  type Record as RecordMessage,
-  type StreamRecordsRequest,
-  type StreamRecordsResponse,
+import type {
+  Record as RecordMessage,
+  StreamRecordsRequest,
+  StreamRecordsResponse,
 } from '@tidemark/contracts';
-import { isTidemarkError } from '@tidemark/model';
 import { forTenant } from '@tidemark/rpc';
 import type { StoreHarness } from './harness.js';
+import type { ModelScope } from './model-scope.js';
+import type { Content } from './model-source.js';
 
 /** What a reader knows of a record: its version and content, or that it is gone. */
 export type Known = ReadonlyMap<string, string>;
@@ -22,13 +21,39 @@ export function line(record: RecordMessage): [string, string] {
   ];
 }
 
+/** A record's content; nothing for a tombstone. */
+export function contentOf(record: RecordMessage): Partial<Content> {
+  return record.deletedAt ? {} : (JSON.parse(Buffer.from(record.data).toString()) as Partial<Content>);
+}
+
+/** What a store gives out for a request, checked against the scope. */
+export async function readRecords(
+  store: StoreHarness,
+  scope: ModelScope,
+  what: string,
+  request: Partial<StreamRecordsRequest> = {},
+): Promise<{ records: RecordMessage[]; last: StreamRecordsResponse }> {
+  const { connectionId, purged } = scope;
+  const records: RecordMessage[] = [];
+  let last: StreamRecordsResponse | undefined;
+  const stream = store.reading.streamRecords({ connectionId, ...request }, { metadata: forTenant('acme') });
+  for await (const response of stream) {
+    for (const record of response.records)
+      scope.check(what, purged, record.model, record.sequence, contentOf(record));
+    records.push(...response.records);
+    last = response;
+  }
+  if (last?.completeThrough === undefined) throw new Error('a stream ended without a watermark');
+  return { records, last };
+}
+
 /** Follows a connection by one kind of position, from read to read. */
 export class ModelReader {
   readonly #known = new Map<string, string>();
   #start: Start;
 
   constructor(
-    readonly connectionId: string,
+    readonly scope: ModelScope,
     readonly kind: 'cursor' | 'watermark' | 'wall clock',
   ) {}
 
@@ -36,96 +61,28 @@ export class ModelReader {
     return this.#known;
   }
 
-  /** Reads what is new; `limit` 0 reads all. */
+  /** Reads what is new; `limit` 0 reads all. Knows no more than before if the read fails. */
   async read(store: StoreHarness, limit: number): Promise<void> {
     const began = new Date();
     // A wall clock says nothing of what a limit cut off.
     const most = this.kind === 'wall clock' ? 0n : BigInt(limit);
-    const request = {
-      connectionId: this.connectionId,
+    const { records, last } = await readRecords(store, this.scope, `the ${this.kind} reader`, {
       limit: most,
       pageSize: 3,
       ...(this.#start ? { start: this.#start } : {}),
-    };
-    let last: StreamRecordsResponse | undefined;
-    const seen = new Map<string, string>();
-    for await (const response of store.reading.streamRecords(request, { metadata: forTenant('acme') })) {
-      for (const record of response.records) seen.set(...line(record));
-      last = response;
-    }
-    for (const [id, text] of seen) this.#known.set(id, text);
+    });
+    for (const record of records) this.#known.set(...line(record));
     this.#start = this.#next(last, began);
   }
 
-  #next(last: StreamRecordsResponse | undefined, began: Date): Start {
-    if (last?.completeThrough === undefined) throw new Error('a stream ended without a watermark');
+  #next(last: StreamRecordsResponse, began: Date): Start {
     switch (this.kind) {
       case 'cursor':
         return { $case: 'cursor', value: last.cursor };
       case 'watermark':
-        return { $case: 'updatedAfter', value: last.completeThrough };
+        return { $case: 'updatedAfter', value: last.completeThrough ?? began };
       case 'wall clock':
         return { $case: 'updatedAfter', value: began };
-    }
-  }
-}
-
-/** Watches a connection from its oldest change, over restarts of the stores. */
-export class ModelWatcher {
-  readonly changes: Change[] = [];
-  /** Changes at or below a watermark that came after it. */
-  readonly late: string[] = [];
-  readonly failures: unknown[] = [];
-  readonly #abort = new AbortController();
-  #cursor: string | undefined;
-  #through = 0;
-  #ended: Promise<void> | undefined;
-
-  constructor(
-    readonly connectionId: string,
-    readonly store: () => StoreHarness,
-  ) {}
-
-  start(): void {
-    this.#ended = this.#follow();
-  }
-
-  async stop(): Promise<void> {
-    this.#abort.abort();
-    await this.#ended;
-  }
-
-  async #follow(): Promise<void> {
-    while (!this.#abort.signal.aborted) {
-      try {
-        await this.#watch();
-      } catch (error) {
-        // A store that is restarted ends its streams: go on from the cursor. Anything else is a fault.
-        if (!this.#abort.signal.aborted && !isTidemarkError(error, 'SERVICE_UNAVAILABLE'))
-          this.failures.push(error);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    }
-  }
-
-  async #watch(): Promise<void> {
-    const request = {
-      connectionIds: [this.connectionId],
-      start: WatchStart.FROM_OLDEST,
-      cursors: this.#cursor === undefined ? [] : [this.#cursor],
-    };
-    const stream = this.store().reading.watchChanges(request, {
-      metadata: forTenant('acme'),
-      signal: this.#abort.signal,
-    });
-    for await (const { changes, cursor, completeThrough } of stream) {
-      for (const change of changes) {
-        if (Number(change.record?.changedAt) <= this.#through)
-          this.late.push(String(change.record?.sequence));
-      }
-      this.changes.push(...changes);
-      this.#cursor = cursor;
-      this.#through = Math.max(this.#through, Number(completeThrough ?? 0));
     }
   }
 }

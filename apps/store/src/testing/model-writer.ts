@@ -1,45 +1,53 @@
 import { DeleteDecision, SyncKind, type FinishRunResponse } from '@tidemark/contracts';
 import { isTidemarkError } from '@tidemark/model';
 import { TestRun, type StoreHarness } from './harness.js';
+import type { Fields, ModelScope } from './model-scope.js';
+import { finishRun, sendPage, type Ending, type Sending } from './model-sending.js';
 import type { ModelSource, SourcePage } from './model-source.js';
-
-/** How a page is sent. */
-export type Sending = 'whole' | 'bare first' | 'twice';
-
-/** How a source ends. */
-export type Ending = 'complete' | 'failed' | 'unseen';
-
-const GUARD = { maxDeletedShare: 0.4, minDeletedRecords: 3, maxQuarantinedShare: 1 };
 
 /** One process's hold of a run: what it read and has yet to commit. */
 export interface Hold {
   readonly run: TestRun;
+  /** The scope that it reads with. */
+  readonly fields: Fields;
   pages: bigint;
   checkpoint: string;
   page?: SourcePage;
   atEnd: boolean;
 }
 
+const STALLED_KEPT = 2;
+
 /** Drives the runs of one (model, kind), one after the other, as a scheduler would. */
 export class ModelWriter {
   hold: Hold | undefined;
-  held = false;
+  /** Its run has to be begun again before it goes on: it was paused, or a page of its was refused. */
+  paused = false;
+  /** A call of its failed with its store: nobody knows whether it came through. */
+  interrupted = false;
   /** Processes whose lease was taken over, and who do not know it. */
   readonly stalled: Hold[] = [];
   /** Tick at which the run began, and the bound it began from. */
   began = 0;
   from = '';
+  /** The scope's revision at which it began. */
+  beganAt = 0n;
   /** Tick at which its newest committed page was read. */
   readUpTo = 0;
+  /** The scope that it reads with. */
+  fields: Fields = [];
+  /** What a webhook's run fetched. */
+  readonly named = new Set<string>();
   /** Records that the run could not read. */
   readonly unread = new Set<string>();
   /** Live records that a finished commit of this writer saw, and the tick at which they were read. */
   readonly saw = new Map<string, number>();
   #epoch = 0n;
   #runs = 0;
+  #before: Hold | undefined;
 
   constructor(
-    readonly connectionId: string,
+    readonly scope: ModelScope,
     readonly model: string,
     readonly kind: SyncKind,
     readonly source: ModelSource,
@@ -49,37 +57,91 @@ export class ModelWriter {
     return `${this.model}-${this.kind}-${this.#runs}`;
   }
 
+  /** Whether a run of it is under way. */
+  get running(): boolean {
+    return this.hold !== undefined || this.interrupted;
+  }
+
   /** Begins a run, or takes the running one over. */
   async begin(store: StoreHarness): Promise<void> {
-    if (this.hold) this.stalled.push(this.hold);
-    else {
-      this.#runs++;
-      this.began = this.source.tick();
-      this.unread.clear();
-    }
-    const fresh = this.hold === undefined;
+    if (!this.running) this.#runs++;
+    this.#before = this.hold ?? this.#before;
+    // Until the answer is there: the call may fail with its store.
+    this.hold = undefined;
+    this.interrupted = true;
+    const { model, kind, runId, scope } = this;
+    const fields = scope.fields(model);
+    const revision = scope.revision;
     const lease = {
       tenantId: 'acme',
-      connectionId: this.connectionId,
-      model: this.model,
-      kind: this.kind,
-      runId: this.runId,
+      connectionId: scope.connectionId,
+      model,
+      kind,
+      runId,
       epoch: ++this.#epoch,
     };
     const begun = await store.writing.beginRun({ lease });
-    const checkpoint = Buffer.from(begun.checkpoint).toString();
-    if (fresh) this.from = checkpoint;
     const run = new TestRun(store, lease, begun.fingerprintKey, begun.observedSequence, begun.pages);
-    const atEnd = begun.finishing || (this.hold?.atEnd === true && this.hold.pages === begun.pages);
-    this.hold = { run, pages: begun.pages, checkpoint, atEnd };
+    const checkpoint = Buffer.from(begun.checkpoint).toString();
+    const before = this.#takeOver(begun.pages, checkpoint, revision);
+    const atEnd = begun.finishing || this.#isAtEnd(begun.pages, before);
+    this.fields = fields;
+    this.hold = { run, fields, pages: begun.pages, checkpoint, atEnd };
+    this.paused = this.interrupted = false;
+  }
+
+  #isAtEnd(pages: bigint, before: Hold | undefined): boolean {
+    if (this.kind === SyncKind.WEBHOOK) return pages > 0n;
+    return before?.atEnd === true && before.pages === pages;
+  }
+
+  /** Notes what became of the hold before. */
+  #takeOver(pages: bigint, checkpoint: string, revision: bigint): Hold | undefined {
+    const before = this.#before;
+    this.#before = undefined;
+    if (before !== undefined) {
+      // Its last page may have come through without an answer.
+      if (before.page && pages === before.pages + 1n) this.#account(before.page);
+      this.stalled.push(before);
+      if (this.stalled.length > STALLED_KEPT) this.stalled.shift();
+    }
+    if (pages > 0n) return before;
+    this.began = this.source.tick();
+    this.from = checkpoint;
+    this.beganAt = revision;
+    this.unread.clear();
+    this.named.clear();
+    return undefined;
+  }
+
+  /** Stops between two pages, as for a delta of the same connection: what was read and not committed is read again. */
+  pause(): void {
+    if (!this.hold) return;
+    delete this.hold.page;
+    this.paused = true;
+  }
+
+  /** Gives its run up; the next one takes its place. */
+  abandon(): void {
+    this.hold = undefined;
+    this.#before = undefined;
+    this.interrupted = this.paused = false;
   }
 
   /** Reads the next page from the source, some time before it is committed. */
-  fetch(): void {
+  fetch(ids: readonly string[]): void {
     const { hold, source } = this;
     if (!hold || hold.page || hold.atEnd) return;
-    hold.page =
-      this.kind === SyncKind.FULL ? source.fullPage(hold.checkpoint) : source.deltaPage(hold.checkpoint);
+    switch (this.kind) {
+      case SyncKind.FULL:
+        hold.page = source.fullPage(hold.checkpoint);
+        break;
+      case SyncKind.DELTA:
+        hold.page = source.deltaPage(hold.checkpoint);
+        break;
+      default:
+        hold.page = source.namedPage(ids);
+    }
     if (this.from === '') this.from = String(hold.page.tick);
   }
 
@@ -88,19 +150,34 @@ export class ModelWriter {
     if (!hold?.page) return;
     const { page } = hold;
     try {
-      await send(store, hold, page, sending);
+      await sendPage(store, hold, page, sending);
     } catch (error) {
       // Another run wrote the same records meanwhile: the contract is to begin again and read anew.
-      if (this.kind === SyncKind.FULL || !isTidemarkError(error, 'PAGE_OUT_OF_ORDER')) throw error;
-      return this.begin(store);
+      const isOvertaken = this.kind !== SyncKind.FULL && isTidemarkError(error, 'PAGE_OUT_OF_ORDER');
+      if (!isOvertaken && !this.#isOutOfScope(hold, error)) throw error;
+      this.pause();
+      return;
     }
     hold.pages++;
-    this.readUpTo = page.tick;
     hold.checkpoint = page.checkpoint;
     hold.atEnd = page.last;
     delete hold.page;
+    this.interrupted = false;
+    this.#account(page);
+  }
+
+  /** Only a writer who began before the scope became narrower may be told so. */
+  #isOutOfScope({ fields }: Hold, error: unknown): boolean {
+    return isTidemarkError(error, 'SCOPE_VIOLATED') && fields.length > this.scope.fields(this.model).length;
+  }
+
+  #account(page: SourcePage): void {
+    this.readUpTo = page.tick;
     for (const id of page.rejected) this.unread.add(id);
-    for (const [id, content] of page.records) if (content !== null) this.saw.set(id, page.tick);
+    for (const [id, content] of page.records) {
+      this.named.add(id);
+      if (content) this.saw.set(id, page.tick);
+    }
   }
 
   /** Ends the run as far as it goes; the answer when it is ended. */
@@ -112,7 +189,7 @@ export class ModelWriter {
     const { hold } = this;
     if (!hold?.atEnd) return undefined;
     const response = await finishRun(store, hold, ending, decision, this.kind);
-    this.held = response.held;
+    this.interrupted = false;
     if (!response.done || response.held) return undefined;
     this.hold = undefined;
     return response;
@@ -122,59 +199,27 @@ export class ModelWriter {
   async wakeStalled(store: StoreHarness): Promise<string[]> {
     const done: string[] = [];
     for (const hold of this.stalled) {
-      const page = hold.page ?? {
-        records: [['r00', { n: -1 }]],
-        rejected: [],
-        checkpoint: 'stale',
-        last: true,
-        tick: 0,
-      };
+      const page = hold.page ?? STALE_PAGE;
       for (const attempt of [
-        () => send(store, hold, page, 'whole'),
+        () => sendPage(store, hold, page, 'whole'),
         () => finishRun(store, hold, 'complete', DeleteDecision.APPROVED, this.kind),
       ]) {
         const failure = await attempt().then(
           () => undefined,
           (error: unknown) => error,
         );
-        if (!isTidemarkError(failure, 'LEASE_LOST')) done.push(`${this.runId}: ${String(failure)}`);
+        if (!isTidemarkError(failure, 'LEASE_LOST') && !this.#isOutOfScope(hold, failure))
+          done.push(`${this.runId}: ${String(failure)}`);
       }
     }
     return done;
   }
 }
 
-async function send(
-  store: StoreHarness,
-  { run, pages }: Hold,
-  page: SourcePage,
-  sending: Sending,
-): Promise<void> {
-  run.sendPayloads = sending !== 'bare first';
-  const request = () => ({
-    ...run.message(page.records, pages),
-    rejected: page.rejected.map((id) => ({ id, position: id, reason: 1, message: 'unreadable' })),
-    checkpoint: Buffer.from(page.checkpoint),
-  });
-  const first = await store.writing.commitPage(request());
-  run.sendPayloads = true;
-  const answer = first.missingPayloads.length > 0 ? await store.writing.commitPage(request()) : first;
-  if (sending !== 'twice') return;
-  const again = await store.writing.commitPage(request());
-  if (again.counters?.read !== answer.counters?.read) throw new Error('a page sent again was counted again');
-}
-
-async function finishRun(
-  store: StoreHarness,
-  { run, checkpoint }: Hold,
-  ending: Ending,
-  decision: DeleteDecision,
-  kind: SyncKind,
-): Promise<FinishRunResponse> {
-  const end = {
-    endEvidence: ending === 'unseen' ? '' : 'the end',
-    failures: ending === 'failed' ? ['a page failed'] : [],
-    deltaCheckpoint: Buffer.from(kind === SyncKind.FULL ? (checkpoint.split('|')[0] ?? '') : checkpoint),
-  };
-  return store.writing.finishRun({ lease: run.lease, end, guard: GUARD, decision });
-}
+const STALE_PAGE: SourcePage = {
+  records: [['r00', { n: -1, m: -1 }]],
+  rejected: [],
+  checkpoint: 'stale',
+  last: true,
+  tick: 0,
+};
