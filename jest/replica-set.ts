@@ -13,8 +13,8 @@ import {
 } from '@tidemark/mongo';
 
 const NODES = [0, 1, 2];
-const POLL_MS = 50;
-const ELECTION_MS = 1_000;
+const POLL_MS = 100;
+const ELECTION_MS = 500;
 /** The states of a member that takes part. */
 const PRIMARY = 1;
 const SECONDARY = 2;
@@ -41,7 +41,7 @@ interface Member {
   readonly health: number;
 }
 
-/** Starts three mongods below `dataDir`, elects a primary, and waits until all of them take part. Elections take about a second. */
+/** Starts three mongods below `dataDir`, elects a primary, and waits until all of them take part. Elections take less than a second. */
 export async function startReplicaSet({ dataDir }: { dataDir: string }): Promise<TestReplicaSet> {
   const mongod = await findMongod({ env: process.env, log: () => undefined });
   const set = new ReplicaSet(mongod, dataDir);
@@ -71,7 +71,7 @@ class ReplicaSet implements TestReplicaSet {
     for (const node of NODES) await this.restart(node);
     await initiateReplicaSet(this.#ports.map(host), {
       electionTimeoutMillis: ELECTION_MS,
-      heartbeatIntervalMillis: 250,
+      heartbeatIntervalMillis: 100,
       heartbeatTimeoutSecs: 1,
     });
     await this.settled();

@@ -34,7 +34,7 @@ async function discoverModel(folder: Folder, name: string, signal: AbortSignal):
     sensitiveFields: sensitiveFields(inference, model),
     indexFields: model.indexFields,
     dependsOn: model.dependsOn,
-    warnings: [...warnings, ...rowWarnings(rows, faults)],
+    warnings: [...warnings, ...fieldWarnings(inference), ...rowWarnings(rows, faults)],
   };
 }
 
@@ -58,6 +58,13 @@ function sensitiveFields(inference: SchemaInference, model: ModelSettings): stri
   const { sensitive, notSensitive } = model;
   const found = inference.sensitiveFields().filter((path) => !notSensitive.includes(path));
   return [...new Set([...found, ...sensitive])].sort();
+}
+
+function fieldWarnings(inference: SchemaInference): string[] {
+  const count = inference.unnameableFields();
+  if (count === 0) return [];
+  const why = 'their names are longer than 512 characters, with those above, or no valid Unicode';
+  return [`${count} fields are left out, for no scope can name them: ${why}`];
 }
 
 function rowWarnings(rows: number, faults: readonly string[]): string[] {

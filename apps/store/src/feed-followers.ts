@@ -71,21 +71,23 @@ export class Followers {
     return this.#followed.has(uid);
   }
 
-  /** A commit up to a sequence landed. */
-  committed(uid: string, sequence: number): void {
+  /** A commit up to a sequence landed. Returns whether anybody was told. */
+  committed(uid: string, sequence: number): boolean {
     const followed = this.#followed.get(uid);
-    if (followed === undefined) return;
+    if (followed === undefined) return false;
     followed.head = sequence;
     tell(uid, followed);
+    return true;
   }
 
-  /** A connection's document changed: its scope, keys, horizon, or that it is there. */
-  changed(uid: string): void {
+  /** A connection's document changed: its scope, keys, horizon, or that it is there. Returns whether anybody was told. */
+  changed(uid: string): boolean {
     this.#changes++;
     const followed = this.#followed.get(uid);
-    if (followed === undefined) return;
+    if (followed === undefined) return false;
     followed.changed = this.#changes;
     tell(uid, followed);
+    return true;
   }
 
   /** What was known may be out of date; everybody looks again. */

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '@tidemark/runtime';
 import { Binary, type ChangeStream, type Document, type Filter } from 'mongodb';
 import { costOf, FeedMemory, type FeedCommit } from './change-feed.js';
@@ -175,7 +175,8 @@ export class MongoChangeFeed {
         this.#startOver();
         for await (const event of stream) {
           retryMs = FIRST_RETRY_MS;
-          this.#take(event as Document as FeedEvent);
+          // Who was told has its turn first: asking the database for more takes time, which would come on top of theirs.
+          if (this.#take(event as Document as FeedEvent)) await setImmediate();
         }
       } catch (error) {
         if (this.#stopped) return;
@@ -197,16 +198,18 @@ export class MongoChangeFeed {
     this.#followers.startOver();
   }
 
-  #take({ ns, documentKey, fullDocument }: FeedEvent): void {
+  /** Whether anybody was told. */
+  #take({ ns, documentKey, fullDocument }: FeedEvent): boolean {
     switch (ns.coll) {
       case 'packs':
-        return this.#takePack(fullDocument as PackDocument | undefined);
+        this.#takePack(fullDocument as PackDocument | undefined);
+        return false;
       case 'commits':
         return this.#takeEntry(documentKey._id as CommitDocument['_id'], fullDocument as CommitDocument);
-      case 'connections': {
+      default: {
         const uid = documentKey._id as string;
         this.#forget(uid);
-        this.#followers.changed(uid);
+        return this.#followers.changed(uid);
       }
     }
   }
@@ -217,8 +220,8 @@ export class MongoChangeFeed {
     this.#packsAhead.push({ ...pack, p: copy(pack.p) });
   }
 
-  #takeEntry({ c, n }: CommitDocument['_id'], entry: CommitDocument | undefined): void {
-    if (!this.#followers.isFollowed(c)) return;
+  #takeEntry({ c, n }: CommitDocument['_id'], entry: CommitDocument | undefined): boolean {
+    if (!this.#followers.isFollowed(c)) return false;
     const ahead = this.#packsAhead.filter((pack) => pack.c === c);
     this.#packsAhead = ahead.filter(({ _id }) => _id.n > n);
     if (entry !== undefined) {
@@ -226,7 +229,7 @@ export class MongoChangeFeed {
       const delivered = { entry: { ...entry, o: copy(entry.o) }, packs };
       this.#delivered.put(c, String(entry.f), delivered, deliveredCost(delivered));
     }
-    this.#followers.committed(c, n);
+    return this.#followers.committed(c, n);
   }
 }
 

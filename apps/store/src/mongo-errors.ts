@@ -1,12 +1,11 @@
-import { toTidemarkError } from '@tidemark/mongo';
+import { isDatabaseFailure, toTidemarkError } from '@tidemark/mongo';
 import type { ServerMiddleware } from '@tidemark/rpc';
-import { MongoError } from 'mongodb';
 
 /** Tells callers of a database that does not answer as DATABASE_UNAVAILABLE, so that they try again. */
 export const databaseErrors: ServerMiddleware = async function* (call, context) {
   try {
     return yield* call.next(call.request, context);
   } catch (error) {
-    throw error instanceof MongoError ? toTidemarkError(error) : error;
+    throw isDatabaseFailure(error) ? toTidemarkError(error) : error;
   }
 };

@@ -97,7 +97,7 @@ export class MongoPackPurge {
     const history = await this.db.versions.find({ ...range, x: { $exists: true } }).toArray();
     const log = await this.db.commits.find({ _id: numberRange(c, first - 1, _id.n) } as object).toArray();
     const part = this.#part(connection, purge, m, entries, live);
-    const commit = this.writer.prepare(connection, clock?.seq ?? 0, part.writes.length > 0 ? [part] : []);
+    const commit = this.writer.prepare(connection, clock?.seq ?? 0, [part]);
     const encoded = encodePack(entries.map(({ sequence, payload }) => ({ back: _id.n - sequence, payload })));
     const fresh = this.packs.toDocument(connection, m, _id.n, encoded);
     const changedRecords = part.writes.length;

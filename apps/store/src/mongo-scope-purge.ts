@@ -6,6 +6,7 @@ import { CommitConflict } from './mongo-change-writer.js';
 import {
   modelKey,
   modelPrefix,
+  OPERATION,
   recordKeys,
   type ConnectionDocument,
   type PackDocument,
@@ -77,6 +78,7 @@ export class MongoScopePurge {
     const packs = await this.#outdatedPacks(connection, purge);
     for (const pack of packs) await this.packs.sealAnew(connection, purge, pack);
     if (packs.length > 0) return { done: false, receipt };
+    await this.#forgetHashes(connection, purge);
     return { done: true, receipt: await this.#end(connection, purge) };
   }
 
@@ -133,6 +135,12 @@ export class MongoScopePurge {
     await this.db.models.deleteOne({ _id: modelKey(c, m) });
     const nothing = { i: [], v: [], o: new Binary(new Uint8Array(0)), x: {} };
     await this.db.commits.updateMany({ c, m, 'i.0': { $exists: true } }, { $set: nothing });
+  }
+
+  /** Tombstones keep the hashes of a content that is gone; nobody can make them anew. */
+  async #forgetHashes({ _id: c }: ConnectionDocument, { narrowed, indexed }: PurgeDocument): Promise<void> {
+    const m = { $in: [...narrowed, ...indexed] };
+    await this.db.records.updateMany({ c, m, h: { $exists: true }, o: OPERATION.DELETED }, { $unset: { h: 1 } });
   }
 
   async #end(connection: ConnectionDocument, purge: PurgeDocument): Promise<Receipt | undefined> {

@@ -120,7 +120,7 @@ describe('models of hostile names', () => {
       )
       .sort();
 
-  it('keep to themselves in reads, deletes, deltas, purges and quarantine', async () => {
+  it('keep to themselves in reads, deletes, deltas and purges', async () => {
     const writer = new TestWriter(harness, 'hostile-models');
     await openAll(MODELS, 1n, writer.connectionId);
     for (const [i, model] of MODELS.entries()) await writer.full(model, `run-${i}`, IDS.map(content));

@@ -1,4 +1,4 @@
-import { ExactNumber, formatPath, isJsonObject, type JsonValue } from '@tidemark/model';
+import { ExactNumber, formatPath, isJsonObject, isNameable, type JsonValue } from '@tidemark/model';
 import { isSensitiveName, isSensitiveText } from './sensitive-fields.js';
 import { formatOf } from './text-formats.js';
 
@@ -61,6 +61,11 @@ export class SchemaInference {
     const paths: string[] = [];
     collectSensitive(this.root, [], paths);
     return paths.sort();
+  }
+
+  /** How many fields have names that no scope can name, so that they can only be stored with all that is beside them. */
+  unnameableFields(): number {
+    return countUnnameable(this.root, []);
   }
 
   private learn(place: Place, value: JsonValue, depth: number): void {
@@ -152,6 +157,16 @@ function collectSensitive(place: Place, path: readonly string[], paths: string[]
     if (looksSensitive(name, property)) paths.push(formatPath(below));
     else collectSensitive(property, below, paths);
   }
+}
+
+function countUnnameable(place: Place, path: readonly string[]): number {
+  if (!isNameable(formatPath(path))) return 1;
+  const items = place.items === undefined ? 0 : countUnnameable(place.items, path);
+  if (place.isMap) return items;
+  return [...place.properties].reduce(
+    (sum, [name, each]) => sum + countUnnameable(each, [...path, name]),
+    items,
+  );
 }
 
 function looksSensitive(name: string, place: Place): boolean {

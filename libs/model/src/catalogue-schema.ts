@@ -1,4 +1,4 @@
-import { formatPath } from './field-path.js';
+import { formatPath, isNameable } from './field-path.js';
 
 const MAX_DEPTH = 64;
 
@@ -20,7 +20,8 @@ export function knowsPath(schema: unknown, names: readonly string[]): boolean {
 
 /**
  * Field paths that together allow what a JSON Schema describes but the sensitive ones. Objects are listed by their
- * members, so that a member that appears later is not allowed unseen; a place that may be a scalar too is one path.
+ * members, so that a member that appears later is not allowed unseen; a place that may be a scalar too is one path. What no
+ * path can name is left out.
  */
 export function fieldPaths(schema: unknown, sensitive: ReadonlySet<string>): string[] {
   const properties = propertiesOf(throughArrays(schema)) ?? {};
@@ -29,7 +30,7 @@ export function fieldPaths(schema: unknown, sensitive: ReadonlySet<string>): str
 
 function pathsBelow(schema: unknown, path: readonly string[], sensitive: ReadonlySet<string>): string[] {
   const text = formatPath(path);
-  if (sensitive.has(text)) return [];
+  if (sensitive.has(text) || !isNameable(text)) return [];
   const properties = propertiesOf(throughArrays(schema));
   const hides = [...sensitive].some((each) => each.startsWith(`${text}.`));
   if (properties === undefined || path.length >= MAX_DEPTH) return hides ? [] : [text];

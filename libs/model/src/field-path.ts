@@ -3,6 +3,11 @@ import { TidemarkError } from './errors.js';
 /** Longest field path accepted, in characters. */
 export const MAX_PATH_LENGTH = 512;
 
+/** Whether a scope can name a path that `formatPath` made: it is short enough, and text that every system can tell apart. */
+export function isNameable(path: string): boolean {
+  return path.length <= MAX_PATH_LENGTH && path.isWellFormed();
+}
+
 /** Field names of a path: joined by `.`, a literal dot or backslash escaped by a backslash. Throws REQUEST_INVALID. */
 export function parsePath(path: string): string[] {
   if (path.length > MAX_PATH_LENGTH) throw invalid('a field path has at most 512 characters');

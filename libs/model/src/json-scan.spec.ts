@@ -27,7 +27,7 @@ const { json } = fc.letrec((tie) => ({
 const text = (value: unknown): Buffer => Buffer.from(canonicalJson(parseJson(JSON.stringify(value))).text);
 
 describe('what is proven', () => {
-  it('is JSON within the scope', () => {
+  it('is canonical JSON within the scope', () => {
     fc.assert(
       fc.property(json, scopes, (value, scope) => {
         const payload = text(value);
@@ -40,7 +40,7 @@ describe('what is proven', () => {
     );
   });
 
-  it('is JSON, whatever became of its bytes', () => {
+  it('is canonical JSON, whatever became of its bytes', () => {
     const damage = fc.array(fc.record({ at: fc.nat(), byte: fc.integer({ min: 0, max: 255 }) }), {
       maxLength: 3,
     });
@@ -49,8 +49,26 @@ describe('what is proven', () => {
         const payload = text(value);
         for (const { at, byte } of changes) payload[at % payload.length] = byte;
         if (!provesWithinScope(payload, ALL_FIELDS)) return;
-        expect(() => JSON.parse(payload.toString()) as unknown).not.toThrow();
-        expect(Buffer.from(payload.toString())).toEqual(payload);
+        expect(Buffer.from(canonicalJson(parseJson(payload.toString())).text)).toEqual(payload);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('has each key once and in order', () => {
+    const key = fc.string({
+      unit: fc.constantFrom('a', 'b', '', 'é', '\uffff', '\u{1f600}', '"'),
+      maxLength: 3,
+    });
+    const keys = fc.array(key, { maxLength: 4 });
+    fc.assert(
+      fc.property(keys, fc.boolean(), (given, isNested) => {
+        const object = `{${given.map((name) => `${JSON.stringify(name)}:1`).join(',')}}`;
+        const payload = isNested ? `{"x":[${object}]}` : object;
+        const isCanonical = canonicalJson(parseJson(payload)).text === payload;
+        const isProven = provesWithinScope(Buffer.from(payload), ALL_FIELDS);
+        if (isProven) expect(isCanonical).toBe(true);
+        else if (isCanonical) expect(payload).toMatch(/\\|[\u{10000}-\u{10ffff}]/u);
       }),
       { numRuns: 5_000 },
     );
@@ -83,6 +101,14 @@ describe('what is proven', () => {
     '[1 2]',
     '{"a":1 ,"b":2}',
     '\ufeff1',
+    '{"b":1,"a":2}',
+    '{"a":1,"a":2}',
+    '{"a":{"b":1,"b":2}}',
+    '{"aa":1,"a":2}',
+    '{"\uffff":1,"\u{1f600}":2}',
+    '{"a":1,"\\u0062":2}',
+    '"\\u0061"',
+    '"\\/"',
   ])('is not %j', (bad) => {
     expect(provesWithinScope(Buffer.from(bad), ALL_FIELDS)).toBe(false);
   });
@@ -93,12 +119,12 @@ describe('what is proven', () => {
     '1.10',
     '1e400',
     '12345678901234567890',
-    '"\\ud800"',
-    '"\\u00e9\\n"',
+    '"\\"\\\\\\n"',
     '[]',
     '{}',
     'true',
     '{"":{"":[]}}',
+    '{"":1,"$":2,"10":3,"9":4,"a":5,"aa":6,"b":7,"é":8,"\uffff":9}',
   ])('is %j', (good) => {
     expect(provesWithinScope(Buffer.from(good), ALL_FIELDS)).toBe(true);
   });
@@ -108,6 +134,8 @@ describe('what is proven', () => {
     expect(provesWithinScope(deep(MAX_JSON_DEPTH), ALL_FIELDS)).toBe(true);
     expect(provesWithinScope(deep(MAX_JSON_DEPTH + 1), ALL_FIELDS)).toBe(false);
     expect(provesWithinScope(deep(100_000), ALL_FIELDS)).toBe(false);
+    const abyss = parseJson(`{"a":${deep(10_000).toString()}}`);
+    expect(() => scopeViolation(abyss, compileScope(['a.b']))).toThrow('nested deeper than 64 levels');
   });
 });
 

@@ -54,15 +54,20 @@ function freeze(draft: Draft): ScopeNode {
  * The path of the first field of a value that the scope does not allow; undefined if there is none. Throws TOO_DEEP.
  * A scalar where the scope expects named fields counts as not allowed; `projectJson` leaves such values out.
  */
-export function scopeViolation(value: JsonValue, scope: ScopeNode, path: string[] = []): string | undefined {
-  if (path.length > MAX_JSON_DEPTH) throw tooDeep();
+export function scopeViolation(
+  value: JsonValue,
+  scope: ScopeNode,
+  path: string[] = [],
+  depth = 0,
+): string | undefined {
+  if (depth > MAX_JSON_DEPTH) throw tooDeep();
   if (scope.all) return undefined;
-  if (Array.isArray(value)) return first(value, (item) => scopeViolation(item, scope, path));
+  if (Array.isArray(value)) return first(value, (item) => scopeViolation(item, scope, path, depth + 1));
   if (!isJsonObject(value)) return formatPath(path);
   return first(Object.keys(value), (key) => {
     const child = scope.children.get(key);
     const below = [...path, key];
-    return child ? scopeViolation(value[key] ?? null, child, below) : formatPath(below);
+    return child ? scopeViolation(value[key] ?? null, child, below, depth + 1) : formatPath(below);
   });
 }
 

@@ -1,5 +1,6 @@
 import { TidemarkError } from '@tidemark/model';
 import {
+  MongoBulkWriteError,
   MongoClientClosedError,
   MongoError,
   MongoErrorLabel,
@@ -15,24 +16,59 @@ const DUPLICATE_KEY = 11000;
 /** Server answers that mean "no primary to be reached now": unreachable, timed out, shutting down, stepping down, recovering. */
 const OUTAGE_CODES = new Set<number | string | undefined>([
   6, 7, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+  // The cursor of a read is gone with the server that had it, which is back by now: read on from where it was.
+  43,
+  175, 237,
 ]);
 
-/** True when the whole transaction may run again: the server says that nothing of it was applied. */
+/** What a socket fails with when the other end is gone. */
+const SOCKET_CODES = new Set([
+  'EPIPE',
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+]);
+
+/** True when the server says that nothing of a transaction was applied, so that all of it may run again. */
 export function isTransient(error: unknown): boolean {
   return hasLabel(error, MongoErrorLabel.TransientTransactionError);
 }
 
-/** True when only the commit may be sent again: the transaction may or may not have been applied. */
-export function isCommitUnknown(error: unknown): boolean {
-  return hasLabel(error, MongoErrorLabel.UnknownTransactionCommitResult);
+/**
+ * True when a transaction whose commit was not sent may run again. The driver labels what breaks one, but not where the
+ * connection was already given up because another one broke, nor where the failure comes out of a bulk write.
+ */
+export function isBroken(error: unknown): boolean {
+  const failure = unwrap(error);
+  return isTransient(failure) || (isOutage(failure) && !(failure instanceof MongoServerSelectionError));
 }
 
-/** Looks through TidemarkErrors, so that a body may wrap what the driver threw and is still retried. */
-function hasLabel(error: unknown, label: string): boolean {
-  if (error instanceof TidemarkError) {
-    return hasLabel(error.cause, label);
+/** True when only the commit may be sent again: the transaction may or may not have been applied. */
+export function isCommitUnknown(error: unknown): boolean {
+  const failure = unwrap(error);
+  if (isTransient(failure)) {
+    return false;
   }
-  return error instanceof MongoError && error.hasErrorLabel(label);
+  return hasLabel(failure, MongoErrorLabel.UnknownTransactionCommitResult) || isOutage(failure);
+}
+
+function hasLabel(error: unknown, label: string): boolean {
+  const failure = unwrap(error);
+  return failure instanceof MongoError && failure.hasErrorLabel(label);
+}
+
+/** What the driver met: bulk writes wrap it, and a transaction's body may have made a TidemarkError of it. */
+function unwrap(error: unknown): unknown {
+  if (error instanceof TidemarkError) {
+    return error.cause === undefined ? error : unwrap(error.cause);
+  }
+  const wrapped: unknown = error instanceof MongoBulkWriteError ? error.errorResponse : undefined;
+  return wrapped instanceof MongoError ? wrapped : error;
 }
 
 /** True when a unique index refused a write. */
@@ -40,7 +76,22 @@ export function isDuplicateKey(error: unknown): boolean {
   return error instanceof MongoServerError && error.code === DUPLICATE_KEY;
 }
 
-function isOutage(error: MongoError): boolean {
+/** True for what a database call can throw: the driver's errors, and those of its sockets, as they are. */
+export function isDatabaseFailure(error: unknown): boolean {
+  return error instanceof MongoError || isSocketFailure(error);
+}
+
+function isSocketFailure(error: unknown): boolean {
+  // By its code: the driver passes on what a socket failed with while it wrote to it.
+  const code: unknown =
+    typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && SOCKET_CODES.has(code);
+}
+
+function isOutage(error: unknown): boolean {
+  if (!(error instanceof MongoError)) {
+    return isSocketFailure(error);
+  }
   return (
     error instanceof MongoNetworkError ||
     error instanceof MongoServerSelectionError ||
@@ -60,7 +111,7 @@ export function toTidemarkError(error: unknown): TidemarkError {
   if (error instanceof TidemarkError) {
     return error;
   }
-  if (error instanceof MongoError && isOutage(error)) {
+  if (isOutage(unwrap(error))) {
     return new TidemarkError('DATABASE_UNAVAILABLE', 'The database does not answer; try again shortly.', {
       cause: error,
     });

@@ -1,9 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TidemarkError } from '@tidemark/model';
-import { MongoErrorLabel, MongoServerError } from 'mongodb';
+import {
+  MongoBulkWriteError,
+  MongoErrorLabel,
+  MongoNetworkError,
+  MongoServerError,
+  type BulkWriteResult,
+} from 'mongodb';
 import { testDatabase, type TestDatabase } from '../../../jest/database.js';
 import { connectMongo } from './connect.js';
-import { isDuplicateKey, isTransient, toTidemarkError } from './errors.js';
+import { isDatabaseFailure, isDuplicateKey, isTransient, toTidemarkError } from './errors.js';
 import { withTransaction } from './transaction.js';
 
 interface Counter {
@@ -116,6 +122,32 @@ describe('withTransaction', () => {
     }
   });
 
+  it.each(['insert', 'commitTransaction'])(
+    'survives that the connections of transactions side by side break, at %s',
+    async (command) => {
+      const client = await connectMongo(database.uri, { appName: `side-by-side-${command}` });
+      const name = `side_by_side_${command}`;
+      try {
+        const rows = client.db(database.db.databaseName).collection<Counter>(name);
+        await client.db(database.db.databaseName).createCollection(name);
+        await failCommits(client.options.appName ?? '', 12, {
+          failCommands: [command],
+          closeConnection: true,
+        });
+        // One break makes the driver give up all its connections, and it does not say of the others what that means.
+        const insert = (index: number) =>
+          withTransaction(client, async (session) => {
+            await rows.insertMany([{ _id: `${index} a`, n: 1 }], { session });
+            await rows.insertMany([{ _id: `${index} b`, n: 1 }], { session });
+          });
+        await Promise.all(Array.from({ length: 40 }, (_, index) => insert(index)));
+        expect(await rows.countDocuments()).toBe(80);
+      } finally {
+        await client.close();
+      }
+    },
+  );
+
   it('starts no attempt once aborted', async () => {
     let attempts = 0;
     const signal = AbortSignal.abort(new TidemarkError('CANCELLED', 'stopped'));
@@ -139,6 +171,41 @@ describe('errors', () => {
     expect(converted.cause).toBe(error);
   });
 });
+
+describe.each([
+  ['a broken connection', new MongoNetworkError('connection 1 to 127.0.0.1:27017 closed')],
+  ['a socket that the other end closed', Object.assign(new Error('ended'), { code: 'EPIPE' })],
+  [
+    'a cursor that went with its server',
+    new MongoServerError({ message: 'cursor id 1 not found', code: 43 }),
+  ],
+  [
+    'a broken connection under a bulk write',
+    new MongoBulkWriteError(new MongoNetworkError('closed'), bulkResult()),
+  ],
+])('%s', (_, failure) => {
+  it('is an outage, of which the caller hears nothing but that', () => {
+    expect(isDatabaseFailure(failure)).toBe(true);
+    expect(toTidemarkError(failure)).toMatchObject({
+      reason: 'DATABASE_UNAVAILABLE',
+      message: expect.not.stringContaining(failure.message),
+    });
+  });
+
+  it('in the body of a transaction runs it again', async () => {
+    let attempts = 0;
+    await withTransaction(database.client, async () => {
+      attempts += 1;
+      if (attempts < 3) throw failure;
+    });
+    expect(attempts).toBe(3);
+  });
+});
+
+/** As a bulk write that did nothing has it. */
+function bulkResult(): BulkWriteResult {
+  return { insertedCount: 0, matchedCount: 0, modifiedCount: 0, deletedCount: 0 } as BulkWriteResult;
+}
 
 function transientError(): MongoServerError {
   const error = new MongoServerError({ message: 'write conflict', code: 112 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TidemarkError } from '@tidemark/model';
 import type { ClientSession, MongoClient } from 'mongodb';
-import { isCommitUnknown, isTransient } from './errors.js';
+import { isBroken, isCommitUnknown, isTransient } from './errors.js';
 
 const DEFAULT_BUDGET_MS = 30_000;
 const FIRST_PAUSE_MS = 5;
@@ -52,6 +52,7 @@ async function attemptOnce<T>(
 ): Promise<{ value: T } | { transient: unknown }> {
   // A fresh session per attempt: a session whose transaction met a network error keeps its server pinned.
   const session = attempts.client.startSession();
+  let isCommitting = false;
   try {
     session.startTransaction({
       readConcern: { level: 'snapshot' },
@@ -59,13 +60,14 @@ async function attemptOnce<T>(
       maxCommitTimeMS: Math.max(1, Math.ceil(attempts.deadline - performance.now())),
     });
     const value = await body(session);
+    isCommitting = true;
     await commit(session, attempts);
     return { value };
   } catch (error) {
     if (session.inTransaction()) {
       await session.abortTransaction();
     }
-    if (isTransient(error)) {
+    if (isCommitting ? isTransient(error) : isBroken(error)) {
       return { transient: error };
     }
     throw error;
@@ -80,7 +82,7 @@ async function commit(session: ClientSession, attempts: Attempts): Promise<void>
       await session.commitTransaction();
       return;
     } catch (error) {
-      if (!isCommitUnknown(error) || isTransient(error)) {
+      if (!isCommitUnknown(error)) {
         throw error;
       }
       await pauseBeforeRetry(attempts, error, 'Whether it was written is unknown');

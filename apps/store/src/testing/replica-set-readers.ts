@@ -44,7 +44,7 @@ export class FailoverReader {
     for (let last = false; !last; this.reads++) {
       last = this.#resting;
       await retry(() => this.#read());
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 

@@ -42,6 +42,8 @@ export class FailoverWriter {
     readonly connectionId: string,
     readonly model: string,
     readonly kind: SyncKind,
+    /** How long it waits for a page's answer before it goes on with another store, the commit perhaps still under way. */
+    readonly patienceMs: number,
   ) {}
 
   start(): void {
@@ -73,7 +75,8 @@ export class FailoverWriter {
     const records = this.#page(page);
     for (let holder = run; ;) {
       try {
-        await holder.page(records);
+        const request = holder.message(records, BigInt(page));
+        await holder.harness.writing.commitPage(request, { deadlineMs: this.patienceMs });
         this.acknowledged++;
         this.#expect(records);
         return holder;
