@@ -22,10 +22,7 @@ export const DEFAULT_GUARD: GuardLimits = {
 
 const MIN_QUARANTINED = 10;
 
-type Evidence = Pick<
-  RunDocument,
-  'counters' | 'repeats' | 'duplicateIds' | 'anonymousRejections'
->;
+type Evidence = Pick<RunDocument, 'counters' | 'repeats' | 'duplicateIds' | 'anonymousRejections'>;
 
 /** The certificate of a snapshot (R11): complete only if every condition holds. Without it nothing is deleted. */
 export function certify(run: Evidence, end: SnapshotEnd, sameScope: boolean): CertificateDocument {

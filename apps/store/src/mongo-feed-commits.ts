@@ -72,7 +72,7 @@ async function readPayloads(
   const payloads = new Map<number, Payload>();
   if (i.length === 0) return payloads;
   for await (const document of db.packs.find({ _id: numberRange(c, f - 1, _id.n) } as object)) {
-    const opened = await packs.openForReading(connection, document as PackDocument);
+    const opened = await packs.openForReading(connection, document);
     for (const sequence of opened?.pack.sequences ?? []) payloads.set(sequence, opened?.read(sequence));
   }
   return payloads;

@@ -103,12 +103,13 @@ export class MongoHistory {
    */
   async *asOf(connection: ConnectionDocument, query: RecordQuery): AsyncGenerator<RecordGroup> {
     const { upTo, models, signal } = query;
-    for (let after = query.after, end = after; after < upTo; after = end) {
+    let { after } = query;
+    while (after < upTo) {
       const filter = { c: connection._id, m: { $in: [...models] } };
       const newest = await this.db.records
         .find({ ...filter, s: { $gt: after, $lte: upTo } }, { sort: { s: 1 }, limit: WINDOW, signal })
         .toArray();
-      end = newest.length === WINDOW ? (newest.at(-1)?.s ?? upTo) : upTo;
+      const end = newest.length === WINDOW ? (newest.at(-1)?.s ?? upTo) : upTo;
       const superseded = this.db.versions.find(
         { ...filter, s: { $gt: after, $lte: end }, us: { $gt: upTo } },
         { sort: { s: 1 }, signal, batchSize: WINDOW },
@@ -123,6 +124,7 @@ export class MongoHistory {
         const wanted = query.excludeDeleted ? batch.filter(({ o }) => o !== OPERATION.DELETED) : batch;
         yield* this.packs.groups(connection, wanted, signal);
       }
+      after = end;
     }
   }
 }

@@ -140,7 +140,10 @@ export class MongoScopePurge {
   /** Tombstones keep the hashes of a content that is gone; nobody can make them anew. */
   async #forgetHashes({ _id: c }: ConnectionDocument, { narrowed, indexed }: PurgeDocument): Promise<void> {
     const m = { $in: [...narrowed, ...indexed] };
-    await this.db.records.updateMany({ c, m, h: { $exists: true }, o: OPERATION.DELETED }, { $unset: { h: 1 } });
+    await this.db.records.updateMany(
+      { c, m, h: { $exists: true }, o: OPERATION.DELETED },
+      { $unset: { h: 1 } },
+    );
   }
 
   async #end(connection: ConnectionDocument, purge: PurgeDocument): Promise<Receipt | undefined> {

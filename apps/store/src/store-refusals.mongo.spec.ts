@@ -87,7 +87,7 @@ describe('a payload', () => {
 describe('a page', () => {
   const many = (count: number) => Array.from({ length: count }, (_, i) => record('{}', `r${i}`));
 
-  it.each([
+  const refused: [string, string, () => ReturnType<typeof many>, Partial<CommitPageRequest>][] = [
     ['of too many records', 'LIMIT_EXCEEDED', () => many(2_001), {}],
     ['of too many bytes', 'LIMIT_EXCEEDED', () => [record(`{"any":"${'x'.repeat(12 * 1024 * 1024)}"}`)], {}],
     [
@@ -116,7 +116,9 @@ describe('a page', () => {
       { rejected: [{ id: undefined, position: 'p', reason: 0, message: '' }] },
     ],
     ['out of order', 'PAGE_OUT_OF_ORDER', () => [], { pageNumber: 2n ** 62n }],
-  ] as const)('%s is refused', async (_, reason, records, more) => {
+  ];
+
+  it.each(refused)('%s is refused', async (_, reason, records, more) => {
     await expectRefused(await begin(), reason, [...records()], more);
   });
 

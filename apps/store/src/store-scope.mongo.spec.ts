@@ -158,7 +158,7 @@ describe('a scope that becomes narrower', () => {
     const uid = await uidOf(writer);
     for (const { records, versions, packs, models, runs, commits } of [harness.db]) {
       const found = [records, versions, packs, models, runs].map((each) =>
-        each.countDocuments({ c: uid, m: 'jobs' } as never),
+        each.countDocuments({ c: uid, m: 'jobs' }),
       );
       expect(await Promise.all(found)).toEqual([0, 0, 0, 0, 0]);
       expect(await commits.countDocuments({ c: uid, i: /j/ })).toBe(0);

@@ -1,11 +1,15 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { found, readAll } from './leak/raw-files.js';
 import { expectDone, World } from './world.js';
 
-// Values outside the scope must not be in any byte of the database, of the logs, or of what commands print.
+// Values outside the scope must not be in any byte of the database, of the logs, or of what commands print; values inside
+// it are sealed, and in no byte of the database or of the logs either.
 
 const CANARY = 'cAnArY';
+/** A name is no secret: it shows that the search finds what is there. */
+const CONNECTION = 'leak-control-7151';
+const PROBE = `${CANARY}-in-a-probe-${'x'.repeat(8)}`;
 const IN_SCOPE = `in-scope-${CANARY}-visible`;
 const EXCLUDED = Array.from({ length: 8 }, (_, i) => `${CANARY}-excluded-${i}-${'x'.repeat(8)}`);
 
@@ -20,7 +24,7 @@ afterAll(() => world.stop());
 const print = (result: { stdout: string; stderr: string }) => printed.push(result.stdout, result.stderr);
 
 async function syncBoth(): Promise<void> {
-  print(await world.sync('leak'));
+  print(await world.sync(CONNECTION));
 }
 
 it('are found nowhere, after syncs, changes, deletes, quarantine, failures and errors', async () => {
@@ -45,7 +49,7 @@ it('are found nowhere, after syncs, changes, deletes, quarantine, failures and e
     `${JSON.stringify({ id: 'p1', name: IN_SCOPE, home: { city: 'Bonn', street: nested }, list: [{ a: listed }, listed] })}\n`,
   );
   await world.connect({
-    name: 'leak',
+    name: CONNECTION,
     connector: 'file',
     config: {
       path: world.exports,
@@ -68,35 +72,28 @@ it('are found nowhere, after syncs, changes, deletes, quarantine, failures and e
     `{"id":"p1","name":"${IN_SCOPE}","home":"${nested}","more":"${late}"}\n{"id":"p2","${late}": broken ${late}\n`,
   );
   await syncBoth();
-  print(await world.run('quarantine', 'list', 'leak'));
-  print(await world.run('connections', 'discover', 'leak'));
-  print(await world.run('connections', 'check', 'leak'));
-  print(await world.run('records', 'list', 'leak', 'staff', '--fields', 'ssn'));
+  print(await world.run('quarantine', 'list', CONNECTION));
+  print(await world.run('connections', 'discover', CONNECTION));
+  print(await world.run('connections', 'check', CONNECTION));
+  print(await world.run('records', 'list', CONNECTION, 'staff', '--fields', 'ssn'));
   // A missing column: the run fails.
   await world.write('staff.csv', `id,name,ssn,salary\ne1,n,${late},${late}\n`);
   await syncBoth();
-  const records = await world.run('records', 'list', 'leak', 'staff');
+  const records = await world.run('records', 'list', CONNECTION, 'staff');
   expect(expectDone(records).stdout).toContain(IN_SCOPE);
   print(records);
+  const driver = await world.driver();
+  await driver.db('tidemark_store').collection<{ value: string }>('probe').insertOne({ value: PROBE });
+  await driver.close();
   await world.halt();
 
   const database = await readAll(world.mongoDir);
-  expect(database.some((bytes) => bytes.includes(IN_SCOPE))).toBe(true);
+  expect(found(database, [CONNECTION, PROBE])).toEqual([CONNECTION, PROBE]);
   const logs = await readAll(join(world.dataDir, 'logs'));
-  expect(logs.length).toBeGreaterThan(0);
-  const everywhere = [
-    ...database,
-    ...logs,
-    ...printed.map((text) => Buffer.from(text)),
-    Buffer.from(world.lines.join('\n')),
-  ];
-  for (const value of EXCLUDED) {
-    expect([value, everywhere.some((bytes) => bytes.includes(value))]).toEqual([value, false]);
-  }
+  const services = Buffer.concat(logs);
+  for (const service of ['store', 'scheduler', 'gateway', 'connector-file'])
+    expect(services.includes(`"service":"${service}"`)).toBe(true);
+  const behind = [...database, ...logs, Buffer.from(world.lines.join('\n'))];
+  expect(found([...behind, ...printed.map((text) => Buffer.from(text))], EXCLUDED)).toEqual([]);
+  expect(found(behind, [IN_SCOPE])).toEqual([]);
 });
-
-async function readAll(folder: string): Promise<Buffer[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
-  return Promise.all(files.map((entry) => readFile(join(entry.parentPath, entry.name))));
-}
