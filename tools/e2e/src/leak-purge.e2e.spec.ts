@@ -4,8 +4,16 @@ import { RecordServiceDefinition, WatchStart } from '@tidemark/contracts';
 import { createClient } from '@tidemark/rpc';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { found, plainHashes, readAll } from './leak/raw-files.js';
-import { KeyHolder, storedConnection, storedPacks, type StoredConnection, type StoredPack } from './leak/store-keys.js';
-import { expectDone, until, World, type CommandResult } from './world.js';
+import {
+  KeyHolder,
+  storedConnection,
+  storedHashes,
+  storedHead,
+  storedPacks,
+  type StoredConnection,
+  type StoredPack,
+} from './leak/store-keys.js';
+import { expectDone, until, World } from './world.js';
 
 // Values that were in scope once: after the scope became narrower nothing gives them back, and what sealed them is gone.
 
@@ -30,40 +38,42 @@ const PURGED = ['current', 'former', 'deleted', 'twice', 'note'].map(canary);
 const [CURRENT = '', FORMER = '', DELETED = '', TWICE = '', NOTE = ''] = PURGED;
 const HEADER = 'id,name,pay,note\n';
 const rows = (pay: string, count: number) =>
-  Array.from({ length: count }, (_, i) => `e${i},n${i},${i === 7 ? pay : `p${i}`},${i === 9 ? NOTE : ''}\n`).join('');
-
-/** What each way to read says. */
-const answers: string[] = [];
-
-async function say(...args: string[]): Promise<CommandResult> {
-  const result = await world.run(...args);
-  answers.push(result.stdout, result.stderr);
-  return result;
-}
+  Array.from(
+    { length: count },
+    (_, i) => `e${i},n${i},${i === 7 ? pay : `p${i}`},${i === 9 ? NOTE : ''}\n`,
+  ).join('');
 
 /** Everything that a watch from the oldest change gives, up to the connection's head. */
 async function watchAll(): Promise<string> {
-  const { address, apiKey } = world.stack.target;
-  const client = createClient(RecordServiceDefinition, address, { credential: apiKey === undefined ? undefined : { apiKey } });
-  const head = await driver.db('tidemark_store').collection<{ _id: string; seq: number }>('clocks').findOne({ _id: connection._id });
+  const { address, apiKey = '' } = world.stack.target;
+  const client = createClient(RecordServiceDefinition, address, { credential: { apiKey } });
+  const head = await storedHead(driver, connection._id);
   const texts: string[] = [];
+  const request = { connectionIds: [CONNECTION], start: WatchStart.FROM_OLDEST };
   let last = 0;
-  for await (const { changes, marker } of client.watchChanges({ connectionIds: [CONNECTION], start: WatchStart.FROM_OLDEST })) {
-    texts.push(...changes.map(({ record, changedFields }) => `${Buffer.from(record?.data ?? '').toString()} ${changedFields.join()}`));
+  for await (const { changes, marker } of client.watchChanges(request)) {
+    for (const { record, changedFields } of changes)
+      texts.push(Buffer.from(record?.data ?? '').toString(), ...changedFields);
     last += changes.length + (marker === undefined ? 0 : 1);
-    if (last >= (head?.seq ?? 0)) break;
+    if (last >= head) break;
   }
   client.close();
   return texts.join('\n');
 }
 
-/** All that may be asked of a connection. */
-async function ask(asOf: string): Promise<string> {
-  answers.length = 0;
-  await say('records', 'list', CONNECTION, 'staff');
-  await say('records', 'list', CONNECTION, 'staff', '--as-of', asOf);
-  await say('records', 'list', CONNECTION, 'staff', '--where', `pay=${CURRENT}`);
-  await say('records', 'list', CONNECTION, 'staff', '--fields', 'pay');
+/** All that may be asked of the connection, and what comes of the filter. */
+async function ask(): Promise<{ readonly all: Buffer; readonly byFilter: string }> {
+  const answers: string[] = [];
+  const say = async (...args: string[]): Promise<string> => {
+    const { stdout, stderr } = await world.run(...args);
+    answers.push(stdout, stderr);
+    return stdout;
+  };
+  const list = (...options: string[]) => say('records', 'list', CONNECTION, 'staff', ...options);
+  await list();
+  await list('--as-of', asOf);
+  await list('--fields', 'pay');
+  const byFilter = await list('--where', `pay=${CURRENT}`);
   for (const id of ['e1', 'e7', 'e9', 'gone']) {
     await say('records', 'history', CONNECTION, 'staff', id);
     await say('records', 'get', CONNECTION, 'staff', id, '--as-of', asOf);
@@ -71,16 +81,19 @@ async function ask(asOf: string): Promise<string> {
   await say('quarantine', 'list', CONNECTION);
   await say('sync', 'list', CONNECTION);
   await say('scope', 'get', CONNECTION);
+  await say('connections', 'get', CONNECTION);
   answers.push(await watchAll());
-  return answers.join('\n');
+  return { all: Buffer.from(answers.join('\n')), byFilter };
 }
 
 let connection: StoredConnection;
 let packs: StoredPack[];
-const secrets: Uint8Array[] = [];
-const hashes: Buffer[] = [];
+let asOf: string;
+/** Keys as they are when nothing seals them, and the keyed hashes of index fields. */
+const unsealed: Uint8Array[] = [];
+const hashes: Uint8Array[] = [];
 
-it('are given back by every way to read while they are in scope, and found by a filter', async () => {
+it('are given back by every way to read while they are in scope', async () => {
   await world.write('staff.csv', `${HEADER}${rows(FORMER, 60)}gone,g,${DELETED},\n`);
   await world.connect({
     name: CONNECTION,
@@ -90,26 +103,87 @@ it('are given back by every way to read while they are in scope, and found by a 
     schedule: { fullInterval: '0s' },
   });
   expectDone(await world.sync(CONNECTION));
-  const asOf = String(expectDone(await world.run('records', 'list', CONNECTION, 'staff')).objects.at(-1)?.['completeThrough']);
+  const first = expectDone(await world.run('records', 'list', CONNECTION, 'staff')).objects.at(-1);
+  asOf = String(first?.['completeThrough']);
   await world.write('staff.csv', HEADER + rows(CURRENT, 60));
   expectDone(await world.sync(CONNECTION));
   await world.write('staff.csv', `${HEADER}${rows(CURRENT, 60)}e1,n1,${TWICE},\n`);
   expectDone(await world.sync(CONNECTION));
   connection = (await storedConnection(driver, CONNECTION)) as StoredConnection;
   packs = await storedPacks(driver, connection._id);
+  unsealed.push(...keys.keys(connection), await keys.fingerprintKey(world, connection, 'staff'));
+  hashes.push(...(await storedHashes(driver, connection._id)));
+  const given = await ask();
+  expect(found([given.all], PURGED)).toEqual([CURRENT, FORMER, DELETED, NOTE]);
+  expect(given.byFilter).toContain(CURRENT);
   expect(packs.length).toBeGreaterThan(1);
-  expect(packs.every((pack) => keys.opens(connection, pack))).toBe(true);
-  secrets.push(...keys.keys(connection), await keys.fingerprintKey(world, connection, 'staff'));
-  const indexed = driver.db('tidemark_store').collection<{ h: { buffer: Buffer }[] }>('records').find({ h: { $exists: true } });
-  hashes.push(...(await indexed.toArray()).flatMap(({ h }) => h.map(({ buffer }) => buffer)));
-  const text = await ask(asOf);
-  expect(found([Buffer.from(text)], PURGED)).toEqual([CURRENT, FORMER, DELETED, NOTE]);
-  expect(answers[4]).toContain(CURRENT);
+  expect(packs.filter((pack) => !keys.opens(connection, pack))).toEqual([]);
+}, 240_000);
 
+it('are given back by none once the scope is narrower, and the key that sealed them is gone', async () => {
   const scope = join(world.folder, 'scope.json');
   await writeFile(scope, JSON.stringify({ staff: ['id', 'name'] }));
   expectDone(await world.run('scope', 'set', CONNECTION, '-f', scope, '--wait'));
-  const after = await ask(asOf);
-  expect(after).toContain('"n7"');
-  expect(found([Buffer.from(after)], PURGED)).toEqual(after.includes(CURRENT) ? [] : []);
+  const given = await ask();
+  expect(given.all.includes('"n7"')).toBe(true);
+  expect(found([given.all], PURGED)).toEqual([]);
+  const now = (await storedConnection(driver, CONNECTION)) as StoredConnection;
+  const newest = Math.max(...connection.payloadKeys.map(({ e }) => e));
+  expect(now.payloadKeys.map(({ e }) => e > newest)).toEqual([true]);
+  const fresh = await storedPacks(driver, now._id);
+  expect(fresh.filter((pack) => !keys.opens(now, pack))).toEqual([]);
+  // Whoever kept a pack from before, as the oplog does until it is overwritten, finds no key for it in the database. The
+  // oplog holds the key before as well, but sealed: whoever has it and the master key could still open such a pack. To end
+  // that before the oplog rolls over, change the master key and forget the one before.
+  expect(packs.filter((pack) => keys.opens(now, pack))).toEqual([]);
+  expect(packs.filter((pack) => !keys.opens(connection, pack))).toEqual([]);
+  expect(await storedHashes(driver, now._id)).toEqual([]);
+  unsealed.push(...keys.keys(now));
+  packs.push(...fresh);
 }, 240_000);
+
+it('cannot be opened by any key that is left once the connection is deleted', async () => {
+  const { _id: uid } = connection;
+  expectDone(await world.run('connections', 'delete', CONNECTION));
+  await until(async () => (await storedConnection(driver, CONNECTION)) === null);
+  const store = driver.db('tidemark_store');
+  for (const collection of await store.collections())
+    expect(
+      await collection.countDocuments({ $or: [{ c: uid }, { _id: uid as never }, { '_id.c': uid }] }),
+    ).toBe(0);
+  const left = await store.collection<StoredConnection & { _id: string }>('connections').find().toArray();
+  expect(packs.filter((pack) => left.some((other) => keys.opens({ ...other, _id: uid }, pack)))).toEqual([]);
+}, 120_000);
+
+it('were never in a file as they are, nor a hash that confirms a guess, nor a key, nor in a log', async () => {
+  await driver
+    .db('tidemark_store')
+    .collection<{ value: string }>('probe')
+    .insertOne({ value: canary('probe') });
+  await world.halt();
+  const database = await readAll(world.mongoDir);
+  const logs = [...(await readAll(join(world.dataDir, 'logs'))), Buffer.from(world.lines.join('\n'))];
+  // The search finds what is there: a name, a value of a plain collection, the hashes that are keyed.
+  expect(found(database, [CONNECTION, canary('probe')])).toHaveLength(2);
+  expect(found(database, hashes)).not.toEqual([]);
+  expect(found([...database, ...logs], PURGED)).toEqual([]);
+  const known = [
+    '',
+    'tidemark',
+    'staff',
+    'pay',
+    CONNECTION,
+    connection._id,
+    connection.tenant,
+    Buffer.alloc(32),
+  ];
+  const guesses = PURGED.flatMap((value) => plainHashes(value, 'staff', 'pay', known));
+  expect(found([...database, ...logs], guesses)).toEqual([]);
+  const spelt = unsealed.flatMap((key) => [
+    Buffer.from(key),
+    Buffer.from(key).toString('hex'),
+    Buffer.from(key).toString('base64'),
+  ]);
+  expect(unsealed.map(({ byteLength }) => byteLength)).toEqual(unsealed.map(() => 32));
+  expect(found([...database, ...logs], spelt)).toEqual([]);
+}, 120_000);

@@ -6,6 +6,8 @@ import { Keyring, Sealer } from '@tidemark/model';
 import { createClient } from '@tidemark/rpc';
 import type { World } from '../world.js';
 
+const DATABASE = 'tidemark_store';
+
 type Driver = Awaited<ReturnType<World['driver']>>;
 interface Bytes {
   readonly buffer: Uint8Array;
@@ -29,12 +31,25 @@ export interface StoredPack {
 
 /** The store's document of a connection; null if there is none. */
 export async function storedConnection(driver: Driver, name: string): Promise<StoredConnection | null> {
-  return driver.db('tidemark_store').collection<StoredConnection & { _id: string }>('connections').findOne({ name });
+  return driver.db(DATABASE).collection<StoredConnection & { _id: string }>('connections').findOne({ name });
 }
 
 /** All packs of a connection. */
 export async function storedPacks(driver: Driver, c: string): Promise<StoredPack[]> {
-  return driver.db('tidemark_store').collection<StoredPack>('packs').find({ '_id.c': c }).toArray();
+  return driver.db(DATABASE).collection<StoredPack>('packs').find({ '_id.c': c }).toArray();
+}
+
+/** The last sequence that a connection gave out. */
+export async function storedHead(driver: Driver, _id: string): Promise<number> {
+  const clocks = driver.db(DATABASE).collection<{ _id: string; seq: number }>('clocks');
+  return (await clocks.findOne({ _id }))?.seq ?? 0;
+}
+
+/** The index hashes of a connection's records. */
+export async function storedHashes(driver: Driver, c: string): Promise<Uint8Array[]> {
+  const records = driver.db(DATABASE).collection<{ c: string; h: Bytes[] }>('records');
+  const indexed = await records.find({ c, h: { $exists: true } }).toArray();
+  return indexed.flatMap(({ h }) => h.map(({ buffer }) => buffer));
 }
 
 /** Opens what the store sealed, as whoever has the master key and the database can. */
@@ -45,14 +60,19 @@ export class KeyHolder {
   ) {}
 
   static async of(world: World): Promise<KeyHolder> {
-    const secrets = JSON.parse(await readFile(join(world.dataDir, 'secrets.json'), 'utf8')) as Record<string, string>;
+    const secrets = JSON.parse(await readFile(join(world.dataDir, 'secrets.json'), 'utf8')) as Record<
+      string,
+      string
+    >;
     const masterKey = Buffer.from(secrets['masterKey'] ?? '', 'base64');
     return new KeyHolder(new Keyring(masterKey), secrets['internalToken'] ?? '');
   }
 
   /** The bytes of a connection's keys. */
   keys({ _id, identityKey, payloadKeys }: StoredConnection): Uint8Array[] {
-    return [identityKey, ...payloadKeys.map(({ key }) => key)].map(({ buffer }) => this.keyring.open(buffer, 'connection-key', _id));
+    return [identityKey, ...payloadKeys.map(({ key }) => key)].map(({ buffer }) =>
+      this.keyring.open(buffer, 'connection-key', _id),
+    );
   }
 
   /** Whether one of a connection's keys opens a pack. */
@@ -69,10 +89,16 @@ export class KeyHolder {
   }
 
   /** The key of fingerprints that the store gives to whoever begins a run. */
-  async fingerprintKey(world: World, { tenant: tenantId, name: connectionId }: StoredConnection, model: string): Promise<Uint8Array> {
+  async fingerprintKey(
+    world: World,
+    { tenant: tenantId, name: connectionId }: StoredConnection,
+    model: string,
+  ): Promise<Uint8Array> {
     const log = await readFile(join(world.dataDir, 'logs', 'store.log'), 'utf8');
     const address = /"address":"([^"]+)"/.exec(log)?.[1] ?? '';
-    const store = createClient(StoreServiceDefinition, address, { credential: { internalToken: this.internalToken } });
+    const store = createClient(StoreServiceDefinition, address, {
+      credential: { internalToken: this.internalToken },
+    });
     try {
       const lease = { tenantId, connectionId, model, kind: SyncKind.DELTA, runId: 'probe', epoch: 1n };
       return (await store.beginRun({ lease })).fingerprintKey;
