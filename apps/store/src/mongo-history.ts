@@ -17,6 +17,9 @@ import { fromRecord, fromVersion, type StoredVersion } from './stored-version.js
 export type PayloadedVersion = readonly [version: StoredVersion, payload: Payload];
 
 const WINDOW = 1_000;
+const VERSIONS_A_TIME = 16;
+/** Of payloads in one answer, unless a single one is larger: a message holds 16 MiB. */
+const MAX_VERSIONS_BYTES = 4 * 1024 * 1024;
 
 /** Reads of records as they were (P9, R20). */
 export class MongoHistory {
@@ -58,14 +61,17 @@ export class MongoHistory {
     throw new TidemarkError('RECORD_NOT_FOUND', 'no such record, or not in that version or at that time');
   }
 
-  /** A record's versions below a number, newest first. Throws RECORD_NOT_FOUND. */
+  /**
+   * A record's versions below a number, newest first: as many as `limit` and about 4 MiB of payloads allow, at least one.
+   * Throws RECORD_NOT_FOUND.
+   */
   async versions(
     connection: ConnectionDocument,
     model: string,
     id: string,
     limit: number,
     below: number,
-  ): Promise<PayloadedVersion[]> {
+  ): Promise<{ readonly versions: readonly PayloadedVersion[]; readonly more: boolean }> {
     const key = recordKey(connection._id, model, id);
     const newest = await this.db.records.findOne({ _id: key });
     if (newest === null) throw new TidemarkError('RECORD_NOT_FOUND', 'no such record');
@@ -74,15 +80,35 @@ export class MongoHistory {
     const rest = await this.db.versions
       .find(versionRange(key, Math.min(below, newest.v)))
       .sort({ _id: -1 })
-      .limit(limit)
+      .limit(limit + 1)
       .toArray();
-    const found = [...first, ...rest.map((version) => fromVersion(version, id))].slice(0, limit).reverse();
-    const payloaded: PayloadedVersion[] = [];
-    for await (const [version, payload] of this.packs.payloads(connection, found)) {
-      if (payload === undefined && version.k !== undefined) throw await this.packs.lost(connection, model);
-      payloaded.push([version, payload]);
+    const found = [...first, ...rest.map((version) => fromVersion(version, id))];
+    const versions = await this.#payloaded(connection, model, found.slice(0, limit));
+    return { versions, more: versions.length < found.length };
+  }
+
+  /** Versions, given newest first, with their payloads, read a few at a time. */
+  async #payloaded(
+    connection: ConnectionDocument,
+    model: string,
+    versions: readonly StoredVersion[],
+  ): Promise<PayloadedVersion[]> {
+    const taken: PayloadedVersion[] = [];
+    let bytes = 0;
+    for (let start = 0; start < versions.length; start += VERSIONS_A_TIME) {
+      const oldestFirst = versions.slice(start, start + VERSIONS_A_TIME).reverse();
+      const read: PayloadedVersion[] = [];
+      for await (const [version, payload] of this.packs.payloads(connection, oldestFirst)) {
+        if (payload === undefined && version.k !== undefined) throw await this.packs.lost(connection, model);
+        read.push([version, payload]);
+      }
+      for (const entry of read.reverse()) {
+        bytes += entry[1]?.byteLength ?? 0;
+        if (taken.length > 0 && bytes > MAX_VERSIONS_BYTES) return taken;
+        taken.push(entry);
+      }
     }
-    return payloaded.reverse();
+    return taken;
   }
 
   /** The sequence that a connection had at a moment. Throws CURSOR_EXPIRED if the history of that time is no longer kept. */

@@ -82,10 +82,9 @@ export class RecordServiceHandler {
     modelScope(connection, model);
     const size = pageSize(request.pageSize, 'page_size', 1_000, 100);
     const below = request.pageToken === '' ? Number.MAX_SAFE_INTEGER : toNumber(request.pageToken);
-    const found = await this.parts.history.versions(connection, model, id, size + 1, below);
-    const versions = found.slice(0, size).map((version) => toVersionMessage(version, connection.name));
-    const more = found.length > size;
-    return { versions, nextPageToken: more ? String(found[size - 1]?.[0].v ?? '') : '' };
+    const found = await this.parts.history.versions(connection, model, id, size, below);
+    const versions = found.versions.map((version) => toVersionMessage(version, connection.name));
+    return { versions, nextPageToken: found.more ? String(found.versions.at(-1)?.[0].v ?? '') : '' };
   }
 
   async listQuarantine(

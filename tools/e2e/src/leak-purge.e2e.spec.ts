@@ -156,17 +156,6 @@ it('cannot be opened by any key that is left once the connection is deleted', as
 }, 120_000);
 
 it('were never in a file as they are, nor a hash that confirms a guess, nor a key, nor in a log', async () => {
-  await driver
-    .db('tidemark_store')
-    .collection<{ value: string }>('probe')
-    .insertOne({ value: canary('probe') });
-  await world.halt();
-  const database = await readAll(world.mongoDir);
-  const logs = [...(await readAll(join(world.dataDir, 'logs'))), Buffer.from(world.lines.join('\n'))];
-  // The search finds what is there: a name, a value of a plain collection, the hashes that are keyed.
-  expect(found(database, [CONNECTION, canary('probe')])).toHaveLength(2);
-  expect(found(database, hashes)).not.toEqual([]);
-  expect(found([...database, ...logs], PURGED)).toEqual([]);
   const known = [
     '',
     'tidemark',
@@ -177,8 +166,18 @@ it('were never in a file as they are, nor a hash that confirms a guess, nor a ke
     connection.tenant,
     Buffer.alloc(32),
   ];
-  const guesses = PURGED.flatMap((value) => plainHashes(value, 'staff', 'pay', known));
-  expect(found([...database, ...logs], guesses)).toEqual([]);
+  const guessesOf = (value: string) => plainHashes(value, 'staff', 'pay', known);
+  const [probe, probeHash] = [canary('probe'), guessesOf(canary('hashed'))[0]];
+  await driver.db('tidemark_store').collection('probe').insertOne({ probe, probeHash });
+  await world.halt();
+  const database = await readAll(world.mongoDir);
+  const logs = [...(await readAll(join(world.dataDir, 'logs'))), Buffer.from(world.lines.join('\n'))];
+  // The search finds what is there: a name, a value and a hash of a plain collection, the hashes that are keyed.
+  expect(found(database, [CONNECTION, probe])).toHaveLength(2);
+  expect(found(database, guessesOf(canary('hashed')))).toHaveLength(1);
+  expect(found(database, hashes)).not.toEqual([]);
+  expect(found([...database, ...logs], PURGED)).toEqual([]);
+  expect(found([...database, ...logs], PURGED.flatMap(guessesOf))).toEqual([]);
   const spelt = unsealed.flatMap((key) => [
     Buffer.from(key),
     Buffer.from(key).toString('hex'),
