@@ -208,7 +208,7 @@ export class ModelWriter {
           () => undefined,
           (error: unknown) => error,
         );
-        if (!isTidemarkError(failure, 'LEASE_LOST') && !this.#isOutOfScope(hold, failure))
+        if (!isTidemarkError(failure, 'LEASE_LOST', 'SCOPE_VIOLATED') && !this.#isOutOfScope(hold, failure))
           done.push(`${this.runId}: ${String(failure)}`);
       }
     }

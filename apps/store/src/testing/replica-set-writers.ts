@@ -1,5 +1,5 @@
 import { SyncKind } from '@tidemark/contracts';
-import { isTidemarkError } from '@tidemark/model';
+import { isTidemarkError, type ErrorReason } from '@tidemark/model';
 import { TestRun, type StoreHarness, type TestRecord } from './harness.js';
 
 const RECORDS = 24;
@@ -97,13 +97,14 @@ export class FailoverWriter {
   async #begin(): Promise<{ run: TestRun; pages: number }> {
     const { connectionId, model, kind } = this;
     const runId = `${model}-${this.#runs}`;
+    // An earlier call of ours, given up, may land between: this one then hears LEASE_LOST, and the next epoch is newer than both.
     return retry(async () => {
       const lease = { tenantId: 'acme', connectionId, model, kind, runId, epoch: ++this.#epoch };
       const store = this.store();
       const begun = await store.writing.beginRun({ lease });
       const run = new TestRun(store, lease, begun.fingerprintKey, begun.observedSequence, begun.pages);
       return { run, pages: Number(begun.pages) };
-    });
+    }, 'LEASE_LOST');
   }
 
   /** The records of a page: every third as it was, of a snapshot now and then one missing. */
@@ -134,13 +135,13 @@ export class FailoverWriter {
   }
 }
 
-/** Tries until there is no outage. */
-export async function retry<T>(attempt: () => Promise<T>): Promise<T> {
+/** Tries until there is no outage, nor the other reason. */
+export async function retry<T>(attempt: () => Promise<T>, other?: ErrorReason): Promise<T> {
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      if (!isOutage(error)) throw error;
+      if (!isOutage(error) && !(other && isTidemarkError(error, other))) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
