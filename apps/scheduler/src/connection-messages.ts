@@ -100,7 +100,7 @@ function toScheduleMessage(schedule: ScheduleSpec): Schedule {
     model,
     toIntervals(own),
   ]);
-  return { ...toIntervals(schedule), models: Object.fromEntries(models) };
+  return { ...toIntervals(schedule), models: new Map(models) };
 }
 
 function toIntervals({ fullMs, deltaMs }: Intervals): ModelSchedule {
@@ -115,10 +115,7 @@ function toDuration(ms: number | undefined): DurationMessage | undefined {
 /** A schedule from its message. */
 export function fromScheduleMessage(schedule: Schedule | undefined): ScheduleSpec {
   if (schedule === undefined) return { models: {} };
-  const models = Object.entries(schedule.models).map(([model, own]): [string, Intervals] => [
-    model,
-    fromIntervals(own),
-  ]);
+  const models = [...schedule.models].map(([model, own]): [string, Intervals] => [model, fromIntervals(own)]);
   return { ...fromIntervals(schedule), models: Object.fromEntries(models) };
 }
 

@@ -58,8 +58,8 @@ export interface FilterTerm {
 }
 
 /** A filter's terms. Values are JSON scalars. Throws REQUEST_INVALID for another value. */
-export function filterTerms(filter: Readonly<Record<string, string>>): FilterTerm[] {
-  return Object.entries(filter).map(([path, value]) => ({ path, text: scalarText(path, value) }));
+export function filterTerms(filter: ReadonlyMap<string, string>): FilterTerm[] {
+  return [...filter].map(([path, value]) => ({ path, text: scalarText(path, value) }));
 }
 
 function scalarText(path: string, value: string): string {

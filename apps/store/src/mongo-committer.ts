@@ -2,7 +2,7 @@ import { isTidemarkError, TidemarkError } from '@tidemark/model';
 import { withTransaction } from '@tidemark/mongo';
 import type { ClientSession } from 'mongodb';
 import { checkBounds, verifyPayloads, type CommitPage } from './commit-page.js';
-import { CommitQueue, type CommitJob } from './commit-queue.js';
+import { CommitQueue, type CommitJob, type VerifiedScope } from './commit-queue.js';
 import type { KeyedMutex } from './keyed-mutex.js';
 import { connectionKey, type Lease } from './lease.js';
 import { CommitConflict, type MongoChangeWriter } from './mongo-change-writer.js';
@@ -46,9 +46,7 @@ export class MongoCommitter {
     const known = this.parts.connections.known(lease.tenantId, lease.connectionId);
     // Before its turn comes: the page ahead is still being written then. It joins the queue before anything is awaited, so
     // that pages sent one behind the other commit in that order.
-    const verified = known && { uid: known._id, revision: known.scope.revision };
-    if (known) verifyPayloads(page, modelScope(known, lease.model), lease.model);
-    const job = this.#queue.add(key, lease, page, verified);
+    const job = this.#queue.add(key, lease, page, known && verify(page, lease, known));
     await this.parts.mutex.run(key, async () => {
       if (job.outcome !== undefined) return;
       await this.#queue.gather(key);
@@ -163,6 +161,17 @@ export class MongoCommitter {
     }
     await seenKeys.write(session, run, seen);
     await writeQuarantine(db, session, run, plan.rejections);
+  }
+}
+
+/** The scope that a page is within; undefined if it is not: that may be a scope of long ago, so the newest one is to judge. */
+function verify(page: CommitPage, { model }: Lease, known: ConnectionDocument): VerifiedScope | undefined {
+  try {
+    verifyPayloads(page, modelScope(known, model), model);
+    return { uid: known._id, revision: known.scope.revision };
+  } catch (error) {
+    if (!isTidemarkError(error)) throw error;
+    return undefined;
   }
 }
 

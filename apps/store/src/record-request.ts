@@ -45,7 +45,7 @@ export function moment(date: Date, field: string): Date {
 export function requestedFilter(
   connection: ConnectionDocument,
   models: readonly string[],
-  filter: Readonly<Record<string, string>>,
+  filter: ReadonlyMap<string, string>,
 ): FilterTerm[] {
   const terms = filterTerms(filter);
   if (terms.length > MAX_FILTER_TERMS)

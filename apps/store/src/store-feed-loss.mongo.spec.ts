@@ -227,7 +227,8 @@ it('watchers do not notice that the oplog outran the change stream', async () =>
   await until(() => watched.store.feed.epoch > epoch);
   await here.more();
   await here.expectSeen();
-  expect(log.filter((line) => line.includes('"code":286'))).not.toEqual([]);
+  // The token's history is lost, or the place of a cursor that the database was still reading with when it was killed.
+  expect(log.filter((line) => /"code":(286|136)\b/.test(line))).not.toEqual([]);
 });
 
 /** Whether the fault was met that often: MongoDB counts down, and then is well again. */

@@ -69,25 +69,41 @@ describe('a filter', () => {
     );
     const delta = await writer.begin('items', 'run-2', SyncKind.DELTA);
     await delta.page([item('i1', 6), ['i3', null]]);
-    expect(await state(writer, { filter: { kind: '"even"' } })).toEqual({ i1: 6, i2: 2, i4: 4 });
-    expect(await state(writer, { filter: { kind: '"odd"' } })).toEqual({ i3: 'deleted' });
-    expect(await state(writer, { filter: { kind: '"even"', tags: '4.0' } })).toEqual({ i4: 4 });
-    expect(await state(writer, { filter: { tags: '"all"' }, excludeDeleted: true, limit: 2n })).toEqual({
+    expect(await state(writer, { filter: new Map(Object.entries({ kind: '"even"' })) })).toEqual({
+      i1: 6,
       i2: 2,
       i4: 4,
     });
-    expect(await state(writer, { filter: { kind: '"none"' } })).toEqual({});
+    expect(await state(writer, { filter: new Map(Object.entries({ kind: '"odd"' })) })).toEqual({
+      i3: 'deleted',
+    });
+    expect(await state(writer, { filter: new Map(Object.entries({ kind: '"even"', tags: '4.0' })) })).toEqual(
+      { i4: 4 },
+    );
+    expect(
+      await state(writer, {
+        filter: new Map(Object.entries({ tags: '"all"' })),
+        excludeDeleted: true,
+        limit: 2n,
+      }),
+    ).toEqual({
+      i2: 2,
+      i4: 4,
+    });
+    expect(await state(writer, { filter: new Map(Object.entries({ kind: '"none"' })) })).toEqual({});
   });
 
   it('is refused for other fields and for what is no scalar', async () => {
     const writer = await newWriter({ items: ['kind'] });
-    await expect(state(writer, { filter: { n: '1' } })).rejects.toMatchObject({
+    await expect(state(writer, { filter: new Map(Object.entries({ n: '1' })) })).rejects.toMatchObject({
       reason: 'FILTER_UNSUPPORTED',
     });
     for (const value of ['even', '{}', '[1]', ''])
-      await expect(state(writer, { filter: { kind: value } })).rejects.toMatchObject({
-        reason: 'REQUEST_INVALID',
-      });
+      await expect(state(writer, { filter: new Map(Object.entries({ kind: value })) })).rejects.toMatchObject(
+        {
+          reason: 'REQUEST_INVALID',
+        },
+      );
   });
 
   it('works once the index of a field declared later is made', async () => {
@@ -98,11 +114,13 @@ describe('a filter', () => {
       [1, 2].map((n) => item(`i${n}`, n)),
     );
     expect(await writer.open(SCOPE, 2n, { items: ['kind'] })).toBe(true);
-    await expect(state(writer, { filter: { kind: '"odd"' } })).rejects.toMatchObject({
-      reason: 'SERVICE_UNAVAILABLE',
-    });
+    await expect(state(writer, { filter: new Map(Object.entries({ kind: '"odd"' })) })).rejects.toMatchObject(
+      {
+        reason: 'SERVICE_UNAVAILABLE',
+      },
+    );
     expect(await writer.purge()).toBeUndefined();
-    expect(await state(writer, { filter: { kind: '"odd"' } })).toEqual({ i1: 1 });
+    expect(await state(writer, { filter: new Map(Object.entries({ kind: '"odd"' })) })).toEqual({ i1: 1 });
     expect((await writer.records()).records.map(({ version }) => version)).toEqual([1n, 1n]);
   });
 });

@@ -95,7 +95,7 @@ describe('reads', () => {
       violations: [{ field: 'fields' }],
     });
     await expect(writer.records({ models: ['jobs'] })).rejects.toMatchObject({ reason: 'MODEL_NOT_FOUND' });
-    await expect(writer.records({ filter: { level: '1' } })).rejects.toMatchObject({
+    await expect(writer.records({ filter: new Map([['level', '1']]) })).rejects.toMatchObject({
       reason: 'FILTER_UNSUPPORTED',
     });
   });

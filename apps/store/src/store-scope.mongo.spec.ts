@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Cause, MarkerKind, Operation, WatchStart, type WatchChangesResponse } from '@tidemark/contracts';
 import { forTenant } from '@tidemark/rpc';
-import { startStore, TestWriter, type StoreHarness, type TestRecord } from './testing/harness.js';
+import { startStore, TestRun, TestWriter, type StoreHarness, type TestRecord } from './testing/harness.js';
 
 let harness: StoreHarness;
 let connections = 0;
@@ -206,5 +206,23 @@ describe('a scope that becomes narrower', () => {
     expect(await harness.db.versions.countDocuments({ c: uid })).toBe(
       Number(records.reduce((sum, { version }) => sum + version, 0n)) - 5_000,
     );
+  });
+});
+
+describe('a scope that becomes wider', () => {
+  it('holds at once for a process that has known the narrow one', async () => {
+    const writer = await newWriter(NARROW);
+    await writer.full('people', 'run-1', [['p0', { id: 'p0', name: 'n0' }]]);
+    const second = await startStore(harness.database);
+    const elsewhere = new TestWriter(second, writer.connectionId);
+    await elsewhere.open(WIDE, 2n);
+    await elsewhere.purge();
+    elsewhere.epoch = writer.epoch;
+    const { lease, key, observedSequence } = await elsewhere.begin('people', 'run-2');
+    const here = new TestRun(harness, lease, key, observedSequence, 0n);
+    await here.page([person(0)]);
+    await here.finish();
+    await second.stop();
+    expect((await writer.records()).records.map(data)).toEqual([expect.stringContaining('"salary":1000')]);
   });
 });

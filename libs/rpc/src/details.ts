@@ -23,7 +23,11 @@ export function packDetails(error: TidemarkError, message: string): Uint8Array {
   const omitted = error.violations.length - violations.length;
   const metadata =
     omitted === 0 ? error.metadata : { ...error.metadata, omitted_violations: String(omitted) };
-  const info = ErrorInfo.fromPartial({ reason: error.reason, domain: DOMAIN, metadata });
+  const info = ErrorInfo.fromPartial({
+    reason: error.reason,
+    domain: DOMAIN,
+    metadata: new Map(Object.entries(metadata)),
+  });
   const details: RpcStatus['details'] = [{ typeUrl: TYPE.errorInfo, value: ErrorInfo.encode(info).finish() }];
   if (violations.length > 0) {
     const badRequest = BadRequest.fromPartial({ fieldViolations: violations });
@@ -48,7 +52,7 @@ export function unpackDetails(bytes: Uint8Array, cause: unknown): TidemarkError 
   const retryAfterMs = fromRetryInfo(find(status, TYPE.retryInfo, RetryInfo));
   const details: ErrorDetails = {
     violations: toViolations(find(status, TYPE.badRequest, BadRequest)),
-    metadata: info.metadata,
+    metadata: Object.fromEntries(info.metadata),
     cause,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };

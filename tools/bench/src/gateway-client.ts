@@ -11,7 +11,14 @@ import { EMPLOYEE_FIELDS } from './workload.js';
 /** The one model of the benchmark's connections. */
 export const MODEL = 'employees';
 
-const EVERYTHING = { excludeDeleted: false, fields: [], filter: {}, limit: 0n, pageSize: 0, asOf: undefined };
+const EVERYTHING = {
+  excludeDeleted: false,
+  fields: [],
+  filter: new Map<string, string>(),
+  limit: 0n,
+  pageSize: 0,
+  asOf: undefined,
+};
 
 /** What a read gave. */
 export interface ReadResult {

@@ -30,7 +30,7 @@ function toSpec(file: ConnectionFile, path: string): ConnectionSpec {
     },
     schedule: file.schedule && {
       ...toIntervals(file.schedule),
-      models: Object.fromEntries(
+      models: new Map(
         Object.entries(file.schedule.models ?? {}).map(([model, intervals]) => [
           model,
           toIntervals(intervals),

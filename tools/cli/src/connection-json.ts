@@ -21,10 +21,7 @@ export function connectionJson(connection: Connection): { readonly [name: string
     schedule: connection.schedule && {
       ...intervalsJson(connection.schedule),
       models: Object.fromEntries(
-        Object.entries(connection.schedule.models).map(([model, intervals]) => [
-          model,
-          intervalsJson(intervals),
-        ]),
+        [...connection.schedule.models].map(([model, intervals]) => [model, intervalsJson(intervals)]),
       ),
     },
     guard: connection.guard && { ...connection.guard },

@@ -53,7 +53,7 @@ export function connectionFields(connection: Connection): string[] {
 
 /** What a connection sets over the default schedule: `full every 3 h; jobs: delta never`. */
 function scheduleText(schedule: Schedule | undefined): string {
-  const models = Object.entries(schedule?.models ?? {});
+  const models = [...(schedule?.models ?? [])];
   const parts = [
     intervalsText(schedule),
     ...models.map(([model, intervals]) => `${model}: ${intervalsText(intervals)}`),

@@ -23,11 +23,16 @@ describe('--where', () => {
     ['word=True', 'word', '"True"'],
     ['work_location.city=Bonn', 'work_location.city', '"Bonn"'],
   ])('takes %s', (condition, field, value) => {
-    expect(parseConditions([condition])).toEqual({ [field]: value });
+    expect(parseConditions([condition])).toEqual(new Map([[field, value]]));
   });
 
   it('takes several, of different fields', () => {
-    expect(parseConditions(['a=1', 'b=x'])).toEqual({ a: '1', b: '"x"' });
+    expect(parseConditions(['a=1', 'b=x'])).toEqual(
+      new Map([
+        ['a', '1'],
+        ['b', '"x"'],
+      ]),
+    );
     expect(() => parseConditions(['a=1', 'a=2'])).toThrow('names a twice');
   });
 

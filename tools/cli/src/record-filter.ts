@@ -3,14 +3,14 @@ import { usageError } from './usage.js';
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** The filter of conditions such as `status=active`: each field's value as JSON. Throws REQUEST_INVALID. */
-export function parseConditions(conditions: readonly string[]): Record<string, string> {
+export function parseConditions(conditions: readonly string[]): Map<string, string> {
   const parsed = conditions.map(parseCondition);
   const fields = parsed.map(([field]) => field);
   const twice = fields.find((field, i) => fields.indexOf(field) !== i);
   if (twice !== undefined) {
     throw usageError(`--where names ${twice} twice; one value of a field can be asked for.`);
   }
-  return Object.fromEntries(parsed);
+  return new Map(parsed);
 }
 
 /** A value that is a JSON scalar is meant as it stands (`true`, `7`, `"7"`), digit for digit; everything else is text. */

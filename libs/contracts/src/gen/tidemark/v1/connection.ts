@@ -138,7 +138,7 @@ export interface Schedule {
     | Duration
     | undefined;
   /** Settings of single models, over those above. */
-  models: { [key: string]: ModelSchedule };
+  models: Map<string, ModelSchedule>;
 }
 
 export interface Schedule_ModelsEntry {
@@ -664,7 +664,7 @@ export const ConnectionSpec: MessageFns<ConnectionSpec> = {
 };
 
 function createBaseSchedule(): Schedule {
-  return { fullInterval: undefined, deltaInterval: undefined, models: {} };
+  return { fullInterval: undefined, deltaInterval: undefined, models: new Map() };
 }
 
 export const Schedule: MessageFns<Schedule> = {
@@ -675,7 +675,7 @@ export const Schedule: MessageFns<Schedule> = {
     if (message.deltaInterval !== undefined) {
       Duration.encode(message.deltaInterval, writer.uint32(18).fork()).join();
     }
-    globalThis.Object.entries(message.models).forEach(([key, value]: [string, ModelSchedule]) => {
+    message.models.forEach((value, key) => {
       Schedule_ModelsEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
     });
     return writer;
@@ -717,7 +717,7 @@ export const Schedule: MessageFns<Schedule> = {
 
             const entry3 = Schedule_ModelsEntry.decode(reader, reader.uint32());
             if (entry3.value !== undefined) {
-              message.models[entry3.key] = entry3.value;
+              message.models.set(entry3.key, entry3.value);
             }
             continue;
           }
@@ -747,18 +747,13 @@ export const Schedule: MessageFns<Schedule> = {
         : undefined,
       models: isObject(object.models)
         ? (globalThis.Object.entries(object.models) as [string, any][]).reduce(
-          (acc: { [key: string]: ModelSchedule }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: ModelSchedule.fromJSON(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
+          (acc: Map<string, ModelSchedule>, [key, value]: [string, any]) => {
+            acc.set(key, ModelSchedule.fromJSON(value));
             return acc;
           },
-          {},
+          new Map(),
         )
-        : {},
+        : new Map(),
     };
   },
 
@@ -770,14 +765,11 @@ export const Schedule: MessageFns<Schedule> = {
     if (message.deltaInterval !== undefined) {
       obj.deltaInterval = Duration.toJSON(message.deltaInterval);
     }
-    if (message.models) {
-      const entries = globalThis.Object.entries(message.models) as [string, ModelSchedule][];
-      if (entries.length > 0) {
-        obj.models = {};
-        entries.forEach(([k, v]) => {
-          obj.models[k] = ModelSchedule.toJSON(v);
-        });
-      }
+    if (message.models?.size) {
+      obj.models = {};
+      message.models.forEach((v, k) => {
+        obj.models[k] = ModelSchedule.toJSON(v);
+      });
     }
     return obj;
   },
@@ -793,15 +785,15 @@ export const Schedule: MessageFns<Schedule> = {
     message.deltaInterval = (object.deltaInterval !== undefined && object.deltaInterval !== null)
       ? Duration.fromPartial(object.deltaInterval)
       : undefined;
-    message.models = (globalThis.Object.entries(object.models ?? {}) as [string, ModelSchedule][]).reduce(
-      (acc: { [key: string]: ModelSchedule }, [key, value]: [string, ModelSchedule]) => {
+    message.models = (() => {
+      const m = new Map();
+      (object.models as Map<string, ModelSchedule> ?? new Map()).forEach((value, key) => {
         if (value !== undefined) {
-          acc[key] = ModelSchedule.fromPartial(value);
+          m.set(key, ModelSchedule.fromPartial(value));
         }
-        return acc;
-      },
-      {},
-    );
+      });
+      return m;
+    })();
     return message;
   },
 };

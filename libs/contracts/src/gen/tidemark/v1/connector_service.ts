@@ -169,7 +169,7 @@ export interface InterpretWebhookRequest {
     | SourceSettings
     | undefined;
   /** The HTTP headers, names in lower case. */
-  headers: { [key: string]: string };
+  headers: Map<string, string>;
   /** The raw body, at most 1 MiB. */
   body: Uint8Array;
 }
@@ -1671,7 +1671,7 @@ export const ReadEnd: MessageFns<ReadEnd> = {
 };
 
 function createBaseInterpretWebhookRequest(): InterpretWebhookRequest {
-  return { settings: undefined, headers: {}, body: new Uint8Array(0) };
+  return { settings: undefined, headers: new Map(), body: new Uint8Array(0) };
 }
 
 export const InterpretWebhookRequest: MessageFns<InterpretWebhookRequest> = {
@@ -1679,7 +1679,7 @@ export const InterpretWebhookRequest: MessageFns<InterpretWebhookRequest> = {
     if (message.settings !== undefined) {
       SourceSettings.encode(message.settings, writer.uint32(10).fork()).join();
     }
-    globalThis.Object.entries(message.headers).forEach(([key, value]: [string, string]) => {
+    message.headers.forEach((value, key) => {
       InterpretWebhookRequest_HeadersEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
     });
     if (message.body.length !== 0) {
@@ -1716,7 +1716,7 @@ export const InterpretWebhookRequest: MessageFns<InterpretWebhookRequest> = {
 
             const entry2 = InterpretWebhookRequest_HeadersEntry.decode(reader, reader.uint32());
             if (entry2.value !== undefined) {
-              message.headers[entry2.key] = entry2.value;
+              message.headers.set(entry2.key, entry2.value);
             }
             continue;
           }
@@ -1745,18 +1745,13 @@ export const InterpretWebhookRequest: MessageFns<InterpretWebhookRequest> = {
       settings: isSet(object.settings) ? SourceSettings.fromJSON(object.settings) : undefined,
       headers: isObject(object.headers)
         ? (globalThis.Object.entries(object.headers) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
+          (acc: Map<string, string>, [key, value]: [string, any]) => {
+            acc.set(key, globalThis.String(value));
             return acc;
           },
-          {},
+          new Map(),
         )
-        : {},
+        : new Map(),
       body: isSet(object.body) ? bytesFromBase64(object.body) : new Uint8Array(0),
     };
   },
@@ -1766,14 +1761,11 @@ export const InterpretWebhookRequest: MessageFns<InterpretWebhookRequest> = {
     if (message.settings !== undefined) {
       obj.settings = SourceSettings.toJSON(message.settings);
     }
-    if (message.headers) {
-      const entries = globalThis.Object.entries(message.headers) as [string, string][];
-      if (entries.length > 0) {
-        obj.headers = {};
-        entries.forEach(([k, v]) => {
-          obj.headers[k] = v;
-        });
-      }
+    if (message.headers?.size) {
+      obj.headers = {};
+      message.headers.forEach((v, k) => {
+        obj.headers[k] = v;
+      });
     }
     if (message.body.length !== 0) {
       obj.body = base64FromBytes(message.body);
@@ -1789,15 +1781,15 @@ export const InterpretWebhookRequest: MessageFns<InterpretWebhookRequest> = {
     message.settings = (object.settings !== undefined && object.settings !== null)
       ? SourceSettings.fromPartial(object.settings)
       : undefined;
-    message.headers = (globalThis.Object.entries(object.headers ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+    message.headers = (() => {
+      const m = new Map();
+      (object.headers as Map<string, string> ?? new Map()).forEach((value, key) => {
         if (value !== undefined) {
-          acc[key] = globalThis.String(value);
+          m.set(key, globalThis.String(value));
         }
-        return acc;
-      },
-      {},
-    );
+      });
+      return m;
+    })();
     message.body = object.body ?? new Uint8Array(0);
     return message;
   },

@@ -123,7 +123,7 @@ export interface StreamRecordsRequest {
   /** Return these field paths only; empty for all in scope. */
   fields: string[];
   /** Only records whose index fields have these values (JSON scalars). */
-  filter: { [key: string]: string };
+  filter: Map<string, string>;
   /** End after so many records; 0 for no limit. */
   limit: bigint;
   /** Records in one page, 1 to 1000; 0 means 500. Pages also end at about 1 MiB. */
@@ -257,7 +257,7 @@ function createBaseStreamRecordsRequest(): StreamRecordsRequest {
     start: undefined,
     excludeDeleted: false,
     fields: [],
-    filter: {},
+    filter: new Map(),
     limit: 0n,
     pageSize: 0,
     asOf: undefined,
@@ -286,7 +286,7 @@ export const StreamRecordsRequest: MessageFns<StreamRecordsRequest> = {
     for (const v of message.fields) {
       writer.uint32(50).string(v!);
     }
-    globalThis.Object.entries(message.filter).forEach(([key, value]: [string, string]) => {
+    message.filter.forEach((value, key) => {
       StreamRecordsRequest_FilterEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
     });
     if (message.limit !== 0n) {
@@ -372,7 +372,7 @@ export const StreamRecordsRequest: MessageFns<StreamRecordsRequest> = {
 
             const entry7 = StreamRecordsRequest_FilterEntry.decode(reader, reader.uint32());
             if (entry7.value !== undefined) {
-              message.filter[entry7.key] = entry7.value;
+              message.filter.set(entry7.key, entry7.value);
             }
             continue;
           }
@@ -435,18 +435,13 @@ export const StreamRecordsRequest: MessageFns<StreamRecordsRequest> = {
       fields: globalThis.Array.isArray(object?.fields) ? object.fields.map((e: any) => globalThis.String(e)) : [],
       filter: isObject(object.filter)
         ? (globalThis.Object.entries(object.filter) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
+          (acc: Map<string, string>, [key, value]: [string, any]) => {
+            acc.set(key, globalThis.String(value));
             return acc;
           },
-          {},
+          new Map(),
         )
-        : {},
+        : new Map(),
       limit: isSet(object.limit) ? BigInt(object.limit) : 0n,
       pageSize: isSet(object.pageSize)
         ? globalThis.Number(object.pageSize)
@@ -480,14 +475,11 @@ export const StreamRecordsRequest: MessageFns<StreamRecordsRequest> = {
     if (message.fields?.length) {
       obj.fields = message.fields;
     }
-    if (message.filter) {
-      const entries = globalThis.Object.entries(message.filter) as [string, string][];
-      if (entries.length > 0) {
-        obj.filter = {};
-        entries.forEach(([k, v]) => {
-          obj.filter[k] = v;
-        });
-      }
+    if (message.filter?.size) {
+      obj.filter = {};
+      message.filter.forEach((v, k) => {
+        obj.filter[k] = v;
+      });
     }
     if (message.limit !== 0n) {
       obj.limit = message.limit.toString();
@@ -524,15 +516,15 @@ export const StreamRecordsRequest: MessageFns<StreamRecordsRequest> = {
     }
     message.excludeDeleted = object.excludeDeleted ?? false;
     message.fields = object.fields?.map((e) => e) || [];
-    message.filter = (globalThis.Object.entries(object.filter ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+    message.filter = (() => {
+      const m = new Map();
+      (object.filter as Map<string, string> ?? new Map()).forEach((value, key) => {
         if (value !== undefined) {
-          acc[key] = globalThis.String(value);
+          m.set(key, globalThis.String(value));
         }
-        return acc;
-      },
-      {},
-    );
+      });
+      return m;
+    })();
     message.limit = (object.limit !== undefined && object.limit !== null) ? BigInt(object.limit) : 0n;
     message.pageSize = object.pageSize ?? 0;
     message.asOf = object.asOf ?? undefined;
