@@ -1,9 +1,11 @@
 import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import { deriveKey, type Keyring } from '@tidemark/model';
+import type { SealedSecret, SealedSecrets } from '@tidemark/runtime';
 import { Binary } from 'mongodb';
 import type { ControlDatabase } from './mongo-collections.js';
-import { API_KEY_HASHES, CREDENTIALS, type SealedSecret, type SealedSecrets } from './sealed-secrets.js';
+import { CREDENTIALS } from './source-targets.js';
 
+const API_KEY_HASHES = 'api-key-hashes';
 const HASH_KEY = 'api-key-hash-key';
 const HASH_KEY_BYTES = 32;
 const BATCH = 100;

@@ -5,7 +5,7 @@ import {
 } from '@tidemark/contracts';
 import { Keyring } from '@tidemark/model';
 import { bind, fastDefinition, type ServiceBinding } from '@tidemark/rpc';
-import type { Logger, Part } from '@tidemark/runtime';
+import { Resealing, type Logger, type Part } from '@tidemark/runtime';
 import { AgendaSchedules } from './agenda.js';
 import { Identity } from './api-keys.js';
 import type { SchedulerConfig } from './config.js';
@@ -30,7 +30,6 @@ import { RunRequests } from './run-requests.js';
 import { RunWatches } from './run-watch.js';
 import { ScopeAdministration } from './scope-administration.js';
 import { ScopePurges } from './scope-purge.js';
-import { Resealing } from './resealing.js';
 import { SourceTargets } from './source-targets.js';
 import { StoreClient } from './store-client.js';
 import { SyncServiceHandler } from './sync-service.js';

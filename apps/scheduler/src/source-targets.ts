@@ -1,7 +1,9 @@
 import type { Keyring } from '@tidemark/model';
 import { connectionKey, type Connection, type ConnectionKey } from './connection.js';
 import type { SourceTarget } from './connectors.js';
-import { CREDENTIALS } from './sealed-secrets.js';
+
+/** Purpose of credentials that are sealed; their owner is the connection's key. */
+export const CREDENTIALS = 'credentials';
 
 const NO_CREDENTIALS = new Uint8Array(0);
 

@@ -2,7 +2,9 @@ import { createHmac, createSecretKey, hkdfSync, randomBytes, type KeyObject } fr
 import { Sealer, TidemarkError, type Keyring } from '@tidemark/model';
 import type { ConnectionDocument } from './mongo-collections.js';
 
-const PURPOSE = 'connection-key';
+/** Purpose of connections' keys; their owner is the connection's uid. */
+export const CONNECTION_KEY = 'connection-key';
+
 const KEY_BYTES = 32;
 const INDEX_HASH_BYTES = 8;
 const KNOWN_KEYS = 1_000;
@@ -27,23 +29,18 @@ export class KeyCabinet {
 
   /** A new key, sealed for its connection. */
   create(uid: string): Uint8Array {
-    return this.keyring.seal(randomBytes(KEY_BYTES), PURPOSE, uid);
-  }
-
-  /** A key sealed anew under the current master key; undefined if it is already. Throws KEY_UNAVAILABLE. */
-  reseal(sealed: Uint8Array, uid: string): Uint8Array | undefined {
-    if (this.keyring.isCurrent(sealed)) return undefined;
-    return this.keyring.seal(this.keyring.open(sealed, PURPOSE, uid), PURPOSE, uid);
+    return this.keyring.seal(randomBytes(KEY_BYTES), CONNECTION_KEY, uid);
   }
 
   /** A connection's keys. Throws KEY_UNAVAILABLE. */
   open({ _id, identityKey, payloadKeys }: ConnectionDocument): ConnectionKeys {
+    // A number is never given again, so it stands for its key, under whichever master key that is sealed now.
     const of = `${_id}:${payloadKeys.map(({ e }) => e).join()}`;
     const known = this.#known.get(_id);
     if (known?.of === of) return known.keys;
-    const identity = this.keyring.open(identityKey.buffer, PURPOSE, _id);
+    const identity = this.keyring.open(identityKey.buffer, CONNECTION_KEY, _id);
     const sealers = payloadKeys.map(({ e, key }) => {
-      const opened = createSecretKey(this.keyring.open(key.buffer, PURPOSE, _id));
+      const opened = createSecretKey(this.keyring.open(key.buffer, CONNECTION_KEY, _id));
       return [e, new Sealer(opened)] as const;
     });
     const keys = openKeys(identity, new Map(sealers));

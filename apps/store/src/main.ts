@@ -5,7 +5,6 @@ import { internalAuth, startServer, type RpcServer } from '@tidemark/rpc';
 import { configure, createLogger, runService } from '@tidemark/runtime';
 import { readConfig } from './config.js';
 import { StoreDatabase } from './mongo-collections.js';
-import { resealConnectionKeys } from './mongo-connection-keys.js';
 import { databaseErrors } from './mongo-errors.js';
 import { createStore, type Store } from './store.js';
 
@@ -30,12 +29,11 @@ const service = await runService({
         const db = new StoreDatabase(client, client.db());
         const keyring = new Keyring(config.masterKey, config.previousMasterKeys);
         store = await createStore(db, logger, { keyring, retention: config.retention });
-        const resealed = await resealConnectionKeys(db, store.cabinet);
-        if (resealed > 0) logger.info({ resealed }, 'connections sealed under the current master key');
       },
       stop: () => client.close(),
     },
-    { name: 'change feed', start: () => store.feed.start(), stop: () => store.feed.stop() },
+    { name: 'change feed', start: () => undefined, stop: () => store.feed.stop() },
+    { name: 'resealing', start: () => store.resealing.start(), stop: () => store.resealing.stop() },
     {
       name: 'server',
       start: async () => {

@@ -21,6 +21,8 @@ const DELIVERED_BYTES = 16 * 1024 * 1024;
 const MAX_DELIVERED_BYTES = 64 * 1024;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
+/** How long the stream outlives the last watch, for the next one to find it. */
+const LINGER_MS = 30_000;
 
 /** An event of the change stream, as projected. */
 interface FeedEvent {
@@ -30,7 +32,8 @@ interface FeedEvent {
 }
 
 /**
- * The process's one change stream, however many watchers. It tells those of a connection when there is news of it, and brings
+ * The process's one change stream, however many watchers; none while nobody watches, for the database works on it with every
+ * write. It tells those of a connection when there is news of it, and brings
  * the news along. What a watcher gets is the commit log after its own position all the same: whatever is not at hand is read
  * there. So a lost resume token, a slow watcher or a full memory costs a read of the log, and no watcher needs a queue.
  */
@@ -43,28 +46,49 @@ export class MongoChangeFeed {
   /** The packs of the transaction whose log entries come next. */
   #packsAhead: PackDocument[] = [];
   #epoch = 0;
+  #watches = 0;
   #stream: ChangeStream | undefined;
   #running: Promise<void> | undefined;
+  /** Whether the stream stands, or could not be opened at first; and who waits for that. */
+  #tried = false;
+  readonly #waiting: (() => void)[] = [];
+  #isUnused = false;
+  #lingering: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(
     readonly db: StoreDatabase,
     readonly packs: MongoPacks,
     readonly logger: Logger,
+    readonly lingerMs = LINGER_MS,
   ) {}
-
-  /** Starts following; resolves once the change stream stands. */
-  async start(): Promise<void> {
-    await this.#open();
-    this.#running = this.#run();
-  }
 
   /** Ends the change stream and wakes every watcher. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    clearTimeout(this.#lingering);
     await this.#stream?.close();
     await this.#running;
     this.#followers.startOver();
+  }
+
+  /**
+   * Has the change stream opened, and kept open until the watch is gone. Resolves once it stands; or, if it cannot be opened
+   * now, without: then everybody is told when it does.
+   */
+  async attach(): Promise<void> {
+    this.#watches++;
+    clearTimeout(this.#lingering);
+    this.#running ??= this.#run();
+    if (!this.#tried && !this.#stopped) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** A watch is gone that was attached. */
+  detach(): void {
+    this.#watches--;
+    if (this.#watches > 0 || this.#stopped) return;
+    clearTimeout(this.#lingering);
+    this.#lingering = setTimeout(() => this.#closeUnused(), this.lingerMs).unref();
   }
 
   /** From now on a connection's news are told, and kept, until they are no longer followed. */
@@ -168,26 +192,49 @@ export class MongoChangeFeed {
     return stream;
   }
 
+  #closeUnused(): void {
+    if (this.#watches > 0) return;
+    this.#isUnused = true;
+    this.#tried = false;
+    this.#stream?.close().catch((error: unknown) => {
+      this.logger.debug({ error }, 'closing the unused stream failed');
+    });
+  }
+
   async #run(): Promise<void> {
-    for (let retryMs = FIRST_RETRY_MS; !this.#stopped; retryMs = Math.min(LONGEST_RETRY_MS, retryMs * 2)) {
+    let retryMs = FIRST_RETRY_MS;
+    while (this.#watches > 0 && !this.#stopped) {
+      this.#isUnused = false;
       try {
-        const stream = this.#stream ?? (await this.#open());
+        const stream = await this.#open();
         this.#startOver();
+        this.#hasTried();
         for await (const event of stream) {
           retryMs = FIRST_RETRY_MS;
           // Who was told has its turn first: asking the database for more takes time, which would come on top of theirs.
           if (this.#take(event as Document as FeedEvent)) await setImmediate();
         }
       } catch (error) {
-        if (this.#stopped) return;
+        this.#hasTried();
+        if (this.#stopped) break;
+        if (this.#isUnused) continue;
         this.logger.warn({ error, retryMs }, 'the change stream broke; watchers go on from the commit log');
         await this.#stream
           ?.close()
           .catch((cause: unknown) => this.logger.debug({ error: cause }, 'closing the broken stream failed'));
         await sleep(retryMs, undefined, { ref: false });
+        retryMs = Math.min(LONGEST_RETRY_MS, retryMs * 2);
       }
       this.#stream = undefined;
     }
+    this.#hasTried();
+    this.#tried = false;
+    this.#running = undefined;
+  }
+
+  #hasTried(): void {
+    this.#tried = true;
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #startOver(): void {

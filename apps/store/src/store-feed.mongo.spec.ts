@@ -1,6 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncKind } from '@tidemark/contracts';
+import { createLogger } from '@tidemark/runtime';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Followers, News } from './feed-followers.js';
+import { MongoChangeFeed } from './mongo-change-feed.js';
+import { MongoPacks } from './mongo-packs.js';
 import { employee, many } from './testing/employees.js';
 import { follow, type Followed } from './testing/follow.js';
 import { startStore, type StoreHarness, type TestRecord } from './testing/harness.js';
@@ -37,6 +41,58 @@ async function standing(request: Request): Promise<Followed> {
 
 const sequences = (followed: Followed) => followed.changes().map(({ record }) => Number(record?.sequence));
 const last = (followed: Followed) => sequences(followed).at(-1) ?? 0;
+
+describe('the change stream', () => {
+  const streams = async (): Promise<number> => {
+    const { client, db } = harness.database;
+    const pipeline = [
+      { $currentOp: { idleCursors: true, allUsers: true } },
+      {
+        $match: {
+          'cursor.originatingCommand.$db': db.databaseName,
+          'cursor.originatingCommand.pipeline.0.$changeStream': { $exists: true },
+        },
+      },
+      { $group: { _id: '$cursor.cursorId' } },
+    ];
+    return (await client.db('admin').aggregate(pipeline, { readConcern: 'local' }).toArray()).length;
+  };
+  const until = async (holds: () => Promise<boolean>) => {
+    while (!(await holds())) await sleep(10);
+  };
+
+  it('is there while somebody watches, and only then', async () => {
+    await Promise.all(watches.splice(0).map((each) => each.stop()));
+    const logs: string[] = [];
+    const logger = createLogger({ service: 'store', level: 'info', destination: (line) => logs.push(line) });
+    const feed = new MongoChangeFeed(
+      harness.db,
+      new MongoPacks(harness.db, harness.store.cabinet),
+      logger,
+      20,
+    );
+    const before = await streams();
+    for (const round of [1, 2, 3]) {
+      await Promise.all([feed.attach(), feed.attach()]);
+      expect(feed.epoch).toBe(round);
+      expect(await streams()).toBe(before + 1);
+      feed.detach();
+      await sleep(50);
+      expect(await streams()).toBe(before + 1);
+      feed.detach();
+      await until(async () => (await streams()) === before);
+    }
+    await feed.attach();
+    feed.detach();
+    await feed.attach();
+    await sleep(50);
+    expect(feed.epoch).toBe(4);
+    await feed.stop();
+    await feed.attach();
+    await until(async () => (await streams()) === before);
+    expect(logs).toEqual([]);
+  });
+});
 
 describe('a watcher', () => {
   it('is told nothing of connections that it does not watch', async () => {

@@ -1,7 +1,7 @@
 import { RecordServiceDefinition, StoreServiceDefinition } from '@tidemark/contracts';
 import type { Keyring } from '@tidemark/model';
 import { bind, fastDefinition, type ServiceBinding } from '@tidemark/rpc';
-import type { Logger } from '@tidemark/runtime';
+import { Resealing, type Logger } from '@tidemark/runtime';
 import { KeyCabinet } from './connection-keys.js';
 import { KeyedMutex } from './keyed-mutex.js';
 import { MongoChangeFeed } from './mongo-change-feed.js';
@@ -20,6 +20,7 @@ import { MongoRetention, type RetentionPeriods } from './mongo-retention.js';
 import { MongoRuns } from './mongo-runs.js';
 import { MongoScopeChanges } from './mongo-scope-changes.js';
 import { MongoScopePurge } from './mongo-scope-purge.js';
+import { MongoSealedSecrets } from './mongo-sealed-secrets.js';
 import { MongoSeenKeys } from './mongo-seen-keys.js';
 import { cursorKey, requireFormat } from './mongo-settings.js';
 import { RecordServiceHandler, type ReadParts } from './record-service.js';
@@ -36,10 +37,14 @@ export interface StoreOptions {
 export interface Store {
   readonly services: readonly ServiceBinding[];
   readonly feed: MongoChangeFeed;
+  readonly resealing: Resealing;
   readonly cabinet: KeyCabinet;
 }
 
-/** Puts the store's parts together. Prepares the database; the feed is the caller's to start and stop. */
+/**
+ * Puts the store's parts together. Prepares the database; feed and resealing are the caller's to start and stop. Throws
+ * CONFIG_INVALID for another version's database, KEY_UNAVAILABLE for one under another master key.
+ */
 export async function createStore(db: StoreDatabase, logger: Logger, options: StoreOptions): Promise<Store> {
   await requireFormat(db);
   await db.prepare();
@@ -71,10 +76,11 @@ export async function createStore(db: StoreDatabase, logger: Logger, options: St
     reader,
     history,
     feed,
-    cursorKey: await cursorKey(db),
+    cursorKey: await cursorKey(db, options.keyring),
   };
   return {
     feed,
+    resealing: new Resealing(new MongoSealedSecrets(db), options.keyring, logger),
     cabinet,
     services: [
       bind(fastDefinition(StoreServiceDefinition), new StoreServiceHandler(writing)),

@@ -58,6 +58,7 @@ export class WatchList {
    * tenant's. Whatever comes of it, `end` has to be called.
    */
   async start(): Promise<(readonly [Watched, ClockDocument])[]> {
+    await this.parts.feed.attach();
     const { changes } = this.parts.feed;
     const found = this.ofTenant ? await this.#list() : await this.#named();
     if (!this.ofTenant) this.#requireModels(found);
@@ -73,6 +74,7 @@ export class WatchList {
   /** Follows no connection any more. */
   end(): void {
     for (const uid of this.#followed) this.parts.feed.unfollow(uid, this.#news);
+    this.parts.feed.detach();
   }
 
   forget({ connection: { _id: uid } }: Watched): void {

@@ -21,3 +21,5 @@ export {
   previousMasterKeys,
   type MasterKeySettings,
 } from './master-keys.js';
+export { Resealing, type ResealResult } from './resealing.js';
+export type { SealedSecret, SealedSecrets } from './sealed-secrets.js';

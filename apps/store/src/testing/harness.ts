@@ -50,7 +50,6 @@ export async function startStore(
   const db = new StoreDatabase(database.client, database.db);
   const retention = { historyMs: 30 * DAY_MS, tombstoneMs: 90 * DAY_MS };
   const store = await createStore(db, logger, { keyring: new Keyring(MASTER_KEY), retention, ...settings });
-  await store.feed.start();
   const server: RpcServer = await startServer({
     address: '127.0.0.1:0',
     services: store.services,

@@ -1,5 +1,6 @@
 import { isTidemarkError, type Keyring } from '@tidemark/model';
-import { delay, type Logger } from '@tidemark/runtime';
+import { delay } from './delay.js';
+import type { Logger } from './logger.js';
 import type { SealedSecret, SealedSecrets } from './sealed-secrets.js';
 
 const RETRY_MS = 10_000;

@@ -1,14 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { deriveKey, Keyring, Sealer } from '@tidemark/model';
-import { createLogger } from '@tidemark/runtime';
+import { createLogger, Resealing, type SealedSecrets } from '@tidemark/runtime';
 import { Identity } from './api-keys.js';
 import { connectionKey } from './connection.js';
 import { MongoApiKeys } from './mongo-api-keys.js';
 import type { ControlDatabase } from './mongo-collections.js';
 import { MongoConnections } from './mongo-connections.js';
 import { MongoSealedSecrets } from './mongo-sealed-secrets.js';
-import { Resealing } from './resealing.js';
-import type { SealedSecrets } from './sealed-secrets.js';
 import { SourceTargets } from './source-targets.js';
 import { aConnection } from './testing/a-connection.js';
 import { testControlDatabase } from './testing/control-database.js';

@@ -1,4 +1,4 @@
-/** A secret of the control database, as it is sealed there. */
+/** A secret in a service's database, as it is sealed there. */
 export interface SealedSecret {
   /** What it is for, and whose it is; both are needed to open it. */
   readonly purpose: string;
@@ -8,14 +8,8 @@ export interface SealedSecret {
   replace(sealed: Uint8Array): Promise<boolean>;
 }
 
-/** Everything in the control database that is sealed under the master key. */
+/** Everything in a service's database that is sealed under the master key. */
 export interface SealedSecrets {
   /** Each secret, one after the other. */
   all(): AsyncIterable<SealedSecret>;
 }
-
-/** Purpose of credentials; their owner is the connection's key. */
-export const CREDENTIALS = 'credentials';
-
-/** Purpose of the key that API keys are hashed with. */
-export const API_KEY_HASHES = 'api-key-hashes';
