@@ -55,6 +55,10 @@ const page = (...ids: string[]): Page => ({
 
 type Answer = (request: CommitPageRequest) => CommitPageResponse | Promise<CommitPageResponse>;
 
+const overtook: Answer = () => {
+  throw new TidemarkError('PAGE_OUT_OF_ORDER', 'too early');
+};
+
 /** The store's side: what was sent to it, and its answers in turn. */
 class Wire {
   readonly sent: string[] = [];
@@ -92,15 +96,18 @@ describe('committing pages', () => {
     const wire = new Wire([
       () => UNCHANGED,
       () => ({ ...DONE, missingPayloads: [1] }),
+      overtook,
       () => ({ ...DONE, unchangedShare: 0.5 }),
+      () => DONE,
       () => DONE,
     ]);
     const { pages } = committer(wire, { recordCount: 5n });
     await pages.commit(page('a', 'b'));
     await pages.commit(page('c', 'd'));
     await pages.commit(page('e'));
+    await pages.commit(page('f'));
     await pages.drain();
-    expect(wire.sent).toEqual(['0:--', '1:--', '1:-d', '2:e']);
+    expect(wire.sent).toEqual(['0:--', '1:--', '2:-', '1:-d', '2:e', '3:f']);
   });
 
   test('sends every payload when the store keeps asking for others', async () => {
@@ -114,7 +121,7 @@ describe('committing pages', () => {
     expect(wire.sent).toEqual(['0:---', '0:a--', '0:-b-', '0:abc']);
   });
 
-  test('has two pages with payloads under way at most', async () => {
+  test('has two pages under way at most', async () => {
     const gates: (() => void)[] = [];
     const gated: Answer = () => new Promise((resolve) => gates.push(() => resolve(DONE)));
     const wire = new Wire([gated, gated, gated]);
@@ -134,9 +141,6 @@ describe('committing pages', () => {
   });
 
   test('sends a page again that overtook the one before it', async () => {
-    const overtook: Answer = () => {
-      throw new TidemarkError('PAGE_OUT_OF_ORDER', 'too early');
-    };
     const wire = new Wire([() => DONE, overtook, () => DONE]);
     const { pages, committed } = committer(wire);
     await pages.commit(page('a'));

@@ -10,8 +10,8 @@ const PARTIAL_ATTEMPTS = 2;
 export type OnCommitted = (response: CommitPageResponse, page: Page) => void;
 
 /**
- * Commits the pages of one run in order, leaving out payloads that the store most likely has. Pages with payloads go out two
- * at a time: the store checks the second one while it writes the first. At most two pages are held.
+ * Commits the pages of one run in order, leaving out payloads that the store most likely has. They go out two at a time: the
+ * store plans the second one while it writes the first. At most two pages are held.
  */
 export class PageCommitter {
   private pageNumber: bigint;
@@ -30,16 +30,11 @@ export class PageCommitter {
     this.withPayloads = begun.recordCount === 0n;
   }
 
-  /** Takes a page on; resolves when the page before it is committed, or this one if it went out without payloads. */
+  /** Takes a page on; resolves when the page before it is committed. */
   async commit(page: Page): Promise<void> {
     const before = this.inFlight;
-    if (before !== undefined && this.withPayloads) {
-      this.start(page, before);
-      return before;
-    }
-    await this.drain();
-    this.start(page, Promise.resolve());
-    if (!this.withPayloads) await this.drain();
+    this.start(page, before);
+    await before;
   }
 
   /** Resolves when every page taken on is committed. */
@@ -49,7 +44,7 @@ export class PageCommitter {
     await inFlight;
   }
 
-  private start(page: Page, before: Promise<void>): void {
+  private start(page: Page, before: Promise<void> | undefined): void {
     const { withPayloads } = this;
     const number = this.pageNumber++;
     const sent = this.send(page, number, withPayloads ? page.records : page.records.map(withoutPayload));
@@ -62,7 +57,7 @@ export class PageCommitter {
     page: Page,
     number: bigint,
     sent: Promise<CommitPageResponse>,
-    before: Promise<void>,
+    before: Promise<void> | undefined,
   ): Promise<void> {
     sent.catch(() => undefined);
     await before;

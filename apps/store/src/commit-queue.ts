@@ -10,7 +10,6 @@ const ACTIVE_MS = 100;
 const GATHER_MS = 3;
 /** Connections whose writers are remembered. */
 const MAX_ACTIVE = 1_000;
-/** A page of so many records is worth a commit of its own. */
 const LARGE_PAGE = 200;
 
 /** Which connection's scope, in which revision. */
@@ -19,14 +18,42 @@ export interface VerifiedScope {
   readonly revision: number;
 }
 
-/** A page that waits for its commit. */
-export interface CommitJob<T> {
-  readonly lease: Lease;
-  readonly page: CommitPage;
+/** A page that waits for its commit, and what comes of it. */
+export class CommitJob<T> {
   readonly bytes: number;
-  /** The scope that its payloads were verified against, if they were. */
-  readonly verified: VerifiedScope | undefined;
-  outcome: Promise<T> | undefined;
+  /** How it came out. */
+  readonly outcome: Promise<T>;
+  /** Whether somebody commits it. */
+  isTaken = false;
+  isSettled = false;
+  #settle: (outcome: Promise<T>) => void = () => undefined;
+
+  constructor(
+    readonly lease: Lease,
+    readonly page: CommitPage,
+    /** The scope that its payloads were verified against, if they were. */
+    readonly verified: VerifiedScope | undefined,
+    /** Whether it is worth a commit of its own. */
+    readonly isLarge: boolean,
+  ) {
+    this.bytes = page.observations.reduce((sum, { payload }) => sum + (payload?.byteLength ?? 0), 0);
+    this.outcome = new Promise((resolve) => (this.#settle = resolve));
+    // Its caller may be long gone: a failure that nobody waits for is no unhandled one.
+    this.outcome.catch(() => undefined);
+  }
+
+  resolve(value: T): void {
+    this.settle(Promise.resolve(value));
+  }
+
+  reject(error: Error): void {
+    this.settle(Promise.reject(error));
+  }
+
+  private settle(outcome: Promise<T>): void {
+    this.isSettled = true;
+    this.#settle(outcome);
+  }
 }
 
 /**
@@ -38,6 +65,9 @@ export class CommitQueue<T> {
   /** When each run of a connection last sent a page, the latest last. */
   readonly #active = new Map<string, Map<string, number>>();
   readonly #arrivals = new Map<string, () => void>();
+
+  /** A page of so many records is worth a commit of its own. */
+  constructor(readonly largePage = LARGE_PAGE) {}
 
   /**
    * Resolves when it is worth to commit what waits: at once for a connection with one writer; where several runs write small
@@ -60,7 +90,7 @@ export class CommitQueue<T> {
     const jobs = this.#waiting.get(key) ?? [];
     const size = jobs.reduce((sum, { page }) => sum + page.observations.length, 0);
     const waiting = new Set(jobs.map(runOf)).size;
-    return size < LARGE_PAGE && waiting < this.#writers(key) && waiting > 0;
+    return size < this.largePage && waiting < this.#writers(key) && waiting > 0;
   }
 
   /** How many runs of a connection are writing. */
@@ -77,8 +107,8 @@ export class CommitQueue<T> {
 
   /** Takes a page in, in order of arrival. */
   add(key: string, lease: Lease, page: CommitPage, verified?: VerifiedScope): CommitJob<T> {
-    const bytes = page.observations.reduce((sum, { payload }) => sum + (payload?.byteLength ?? 0), 0);
-    const job: CommitJob<T> = { lease, page, bytes, verified, outcome: undefined };
+    const isLarge = page.observations.length >= this.largePage;
+    const job = new CommitJob<T>(lease, page, verified, isLarge);
     const jobs = this.#waiting.get(key) ?? [];
     this.#waiting.set(key, jobs);
     jobs.push(job);
@@ -97,11 +127,20 @@ export class CommitQueue<T> {
 
   /** Takes out the pages that are committed together next: the oldest, and what fits. */
   take(key: string): CommitJob<T>[] {
+    return this.#takeOut(key, groupOf(this.#waiting.get(key) ?? []));
+  }
+
+  /** Takes out one page alone, which has to be the oldest. */
+  takeFirst(key: string): CommitJob<T>[] {
+    return this.#takeOut(key, (this.#waiting.get(key) ?? []).slice(0, 1));
+  }
+
+  #takeOut(key: string, group: CommitJob<T>[]): CommitJob<T>[] {
     const jobs = this.#waiting.get(key) ?? [];
-    const group = groupOf(jobs);
     const rest = jobs.filter((job) => !group.includes(job));
     if (rest.length > 0) this.#waiting.set(key, rest);
     else this.#waiting.delete(key);
+    for (const job of group) job.isTaken = true;
     return group;
   }
 }

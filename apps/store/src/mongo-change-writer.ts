@@ -50,8 +50,10 @@ export interface CommitPart {
 /** A commit ready to be written: its payloads are sealed for the sequences that it gets if nobody commits before it. */
 export interface PreparedCommit {
   readonly connection: ConnectionDocument;
-  /** The connection's sequence that it was planned at. */
+  /** The connection's sequence when what it was planned on was read. */
   readonly head: number;
+  /** The one that it is written after if no other commit comes between. */
+  readonly expected: number;
   readonly parts: readonly CommitPart[];
   readonly packs: readonly PackDocument[];
 }
@@ -66,9 +68,17 @@ export class MongoChangeWriter {
     readonly packs: MongoPacks,
   ) {}
 
-  /** Seals what a commit writes, outside its transaction: while that lasts, no other of the connection gets on. */
-  prepare(connection: ConnectionDocument, head: number, parts: readonly CommitPart[]): PreparedCommit {
-    return { connection, head, parts, packs: this.#seal(connection, head, parts) };
+  /**
+   * Seals what a commit writes, outside its transaction: while that lasts, no other of the connection gets on. `expected` is
+   * beyond `head` where a commit of ours that concerns none of its records is still being written.
+   */
+  prepare(
+    connection: ConnectionDocument,
+    head: number,
+    parts: readonly CommitPart[],
+    expected = head,
+  ): PreparedCommit {
+    return { connection, head, expected, parts, packs: this.#seal(connection, expected, parts) };
   }
 
   /**
@@ -76,16 +86,16 @@ export class MongoChangeWriter {
    * follow the connection's; returns the one before them. Throws CommitConflict if the plan does not hold any more.
    */
   async write(session: ClientSession, commit: PreparedCommit): Promise<number> {
-    const { connection, head, parts } = commit;
-    const count = parts.reduce((sum, part) => sum + sequencesOf(part), 0);
+    const { connection, expected, parts } = commit;
+    const count = sequencesOfAll(parts);
     if (count === 0) {
       await this.#requireUnchanged(session, commit);
-      return head;
+      return expected;
     }
     const clock = await this.#moveClock(session, commit, count);
     const before = clock.seq - count;
-    if (before !== head) await this.#requireUnchanged(session, commit);
-    const packs = before === head ? commit.packs : this.#seal(connection, before, parts);
+    if (before !== expected) await this.#requireUnchanged(session, commit);
+    const packs = before === expected ? commit.packs : this.#seal(connection, before, parts);
     const placed = placeParts(connection._id, parts, before, clock.at, packs);
     await this.#writeVersions(session, placed);
     await this.#writeRecords(session, placed);
@@ -206,6 +216,11 @@ interface PlacedPart {
   readonly before: number;
   /** Time of its first log entry; one more millisecond for each that follows. */
   readonly at: Date;
+}
+
+/** Sequences that parts take. */
+export function sequencesOfAll(parts: readonly CommitPart[]): number {
+  return parts.reduce((sum, part) => sum + sequencesOf(part), 0);
 }
 
 function sequencesOf({ writes, marks }: CommitPart): number {

@@ -19,6 +19,7 @@ import type { MongoPacks } from './mongo-packs.js';
 import { overtaken } from './mongo-run-progress.js';
 import type { MongoRuns } from './mongo-runs.js';
 import type { MongoSeenKeys } from './mongo-seen-keys.js';
+import type { SeenKeys } from './seen-keys.js';
 
 /** A page that is to be committed, and the run that it belongs to. */
 export interface PageRequest {
@@ -26,12 +27,16 @@ export interface PageRequest {
   readonly page: CommitPage;
   readonly run: RunDocument;
   readonly verified: VerifiedScope | undefined;
+  /** The keys of the run's snapshot, where they are at hand. */
+  readonly seenKeys?: SeenKeys;
 }
 
 /** What one page's commit does. */
 export interface PlannedPage extends PageRequest {
   readonly plan: CommitPlan;
   readonly part: CommitPart;
+  /** The keys of the run's snapshot. */
+  readonly seenKeys?: SeenKeys;
   /** The ids that a snapshot's page held, packed. */
   readonly seen: Buffer;
   /** The snapshot of the same model that is told what this page saw live and unchanged. */
@@ -88,7 +93,7 @@ export class MongoPagePlanner {
     // Nobody else's word is taken for it, and not even our own, if it was of another scope.
     if (verified?.uid !== uid || verified.revision !== scope.revision)
       verifyPayloads(page, modelScope(connection, lease.model), lease.model);
-    const seen = lease.kind === FULL ? await this.seenKeys.load(run) : undefined;
+    const seen = lease.kind === FULL ? (request.seenKeys ?? (await this.seenKeys.load(run))) : undefined;
     const plan = planCommit(page.observations, page.rejections, {
       runId: lease.runId,
       snapshot: seen !== undefined,
@@ -101,7 +106,8 @@ export class MongoPagePlanner {
     });
     if (seen === undefined && plan.stale > 0) throw overtaken(plan.stale);
     if (plan.missing.length > 0) return { missing: plan.missing };
-    return { ...request, plan, seen: seen?.pack([...plan.seenLive, ...plan.seenOther]) ?? Buffer.alloc(0) };
+    if (seen === undefined) return { ...request, plan, seen: Buffer.alloc(0) };
+    return { ...request, plan, seenKeys: seen, seen: seen.pack([...plan.seenLive, ...plan.seenOther]) };
   }
 
   async #assemble(

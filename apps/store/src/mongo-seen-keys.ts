@@ -71,12 +71,11 @@ export class MongoSeenKeys {
     return keys;
   }
 
-  /** Takes a committed page's keys into the set. */
-  committed(run: RunDocument, packed: Buffer): void {
+  /** Takes a committed page's keys into the set that it was planned with. */
+  committed(run: RunDocument, keys: SeenKeys, packed: Buffer): void {
+    keys.addPacked(packed);
     const entry = this.#cache.get(cacheKey(run));
-    if (entry?.pages !== run.pages) return;
-    entry.keys.addPacked(packed);
-    entry.pages++;
+    if (entry?.keys === keys && entry.pages === run.pages) entry.pages++;
   }
 
   /** Removes what is kept of a run. */

@@ -134,8 +134,11 @@ async function newScene(): Promise<Scene> {
   await writer.open({ employees: ['id', 'level'] });
   log.length = 0;
   scene = new Scene(writer);
+  const { watchers } = scene;
   scene.start();
   await scene.more();
+  // A watch begins once the change stream stands.
+  await until(() => watchers.every(({ seen }) => seen.length > 0));
   return scene;
 }
 afterEach(async () => {

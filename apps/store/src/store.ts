@@ -11,6 +11,7 @@ import { MongoCommitter } from './mongo-committer.js';
 import { MongoConnections } from './mongo-connections.js';
 import { MongoDeletePass } from './mongo-delete-pass.js';
 import { MongoFinisher } from './mongo-finisher.js';
+import { MongoGroupCommit } from './mongo-group-commit.js';
 import { MongoHistory } from './mongo-history.js';
 import { MongoPackPurge } from './mongo-pack-purge.js';
 import { MongoPacks } from './mongo-packs.js';
@@ -31,6 +32,8 @@ export interface StoreOptions {
   /** The master keys that connections' keys are sealed under. */
   readonly keyring: Keyring;
   readonly retention: RetentionPeriods;
+  /** Pages of at least so many records are committed one by one, each planned while the one before it is written; 200 by default. */
+  readonly largePage?: number;
 }
 
 /** The store's services on a database, with the parts that its process starts and stops. */
@@ -59,10 +62,11 @@ export async function createStore(db: StoreDatabase, logger: Logger, options: St
   const reader = new MongoRecordReader(db, packs);
   const planner = new MongoPagePlanner(db, cabinet, packs, runs, seenKeys);
   const deletes = new MongoDeletePass(db, runs, seenKeys, writer);
+  const groups = new MongoGroupCommit({ db, connections, runs, seenKeys, planner, writer });
   const packPurge = new MongoPackPurge(db, cabinet, packs, writer);
   const writing: StoreParts = {
     ...{ db, cabinet, connections, runs, seenKeys },
-    committer: new MongoCommitter({ db, connections, runs, seenKeys, planner, writer, mutex }),
+    committer: new MongoCommitter(connections, groups, mutex, options.largePage),
     finisher: new MongoFinisher(db, connections, runs, seenKeys, deletes, writer, mutex),
     scopeChanges: new MongoScopeChanges(db, cabinet, writer),
     purge: new MongoScopePurge(db, connections, packPurge, mutex),

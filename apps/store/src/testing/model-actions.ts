@@ -71,7 +71,7 @@ const step: Arbitrary<StepAction> = fc.record({
   model,
   kind,
   store,
-  sending: fc.constantFrom<Sending>('whole', 'whole', 'bare first', 'twice'),
+  sending: fc.constantFrom<Sending>('whole', 'with the next', 'bare first', 'twice'),
   ending: fc.constantFrom<Ending>('complete', 'complete', 'complete', 'failed', 'unseen'),
   decision: fc.constantFrom(
     DeleteDecision.BY_GUARD,

@@ -5,7 +5,7 @@ import type { SourcePage } from './model-source.js';
 import type { Hold } from './model-writer.js';
 
 /** How a page is sent. */
-export type Sending = 'whole' | 'bare first' | 'twice';
+export type Sending = 'whole' | 'bare first' | 'twice' | 'with the next';
 
 /** How a source ends. */
 export type Ending = 'complete' | 'failed' | 'unseen';

@@ -120,6 +120,8 @@ export class ModelStores {
   }
 }
 
+let processes = 0;
+
 async function startProcess(database: TestDatabase): Promise<StoreProcess> {
   const proxy = await MongoCrashProxy.start(database.uri);
   const client = await connectMongo(proxy.uri, {
@@ -127,5 +129,7 @@ async function startProcess(database: TestDatabase): Promise<StoreProcess> {
     selectionTimeoutMs: SELECTION_TIMEOUT_MS,
   });
   const db = client.db(database.db.databaseName);
-  return { harness: await startStore({ ...database, client, db }), proxy };
+  // One process in two commits each page by itself, overlapping them, the other one gathers pages.
+  const settings = processes++ % 2 === 0 ? {} : { largePage: 1 };
+  return { harness: await startStore({ ...database, client, db }, settings), proxy };
 }

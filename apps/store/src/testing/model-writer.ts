@@ -13,6 +13,8 @@ export interface Hold {
   pages: bigint;
   checkpoint: string;
   page?: SourcePage;
+  /** The page after it, if it was sent along. */
+  next?: SourcePage;
   atEnd: boolean;
 }
 
@@ -101,7 +103,8 @@ export class ModelWriter {
     this.#before = undefined;
     if (before !== undefined) {
       // Its last page may have come through without an answer.
-      if (before.page && pages === before.pages + 1n) this.#account(before.page);
+      if (before.page && pages > before.pages) this.#account(before.page);
+      if (before.next && pages > before.pages + 1n) this.#account(before.next);
       this.stalled.push(before);
       if (this.stalled.length > STALLED_KEPT) this.stalled.shift();
     }
@@ -118,6 +121,7 @@ export class ModelWriter {
   pause(): void {
     if (!this.hold) return;
     delete this.hold.page;
+    delete this.hold.next;
     this.paused = true;
   }
 
@@ -149,8 +153,16 @@ export class ModelWriter {
     const { hold } = this;
     if (!hold?.page) return;
     const { page } = hold;
+    if (hold.next) {
+      // Two pages were sent and no answer came: how far the run is, the store says when it is begun again.
+      this.paused = true;
+      return;
+    }
+    let next: Promise<boolean> | undefined;
     try {
-      await sendPage(store, hold, page, sending);
+      const sent = sendPage(store, hold, page, sending);
+      next = this.#sendNext(store, hold, page, sending);
+      await sent;
     } catch (error) {
       // Another run wrote the same records meanwhile: the contract is to begin again and read anew.
       const isOvertaken = this.kind !== SyncKind.FULL && isTidemarkError(error, 'PAGE_OUT_OF_ORDER');
@@ -158,12 +170,40 @@ export class ModelWriter {
       this.pause();
       return;
     }
+    this.#committed(hold, page);
+    const { next: following } = hold;
+    if (following && (await next)) this.#committed(hold, following);
+    delete hold.next;
+  }
+
+  #committed(hold: Hold, page: SourcePage): void {
     hold.pages++;
     hold.checkpoint = page.checkpoint;
     hold.atEnd = page.last;
     delete hold.page;
     this.interrupted = false;
     this.#account(page);
+  }
+
+  /** The next page, if it is to be sent before the answer to this one is there. */
+  #sendNext(
+    store: StoreHarness,
+    hold: Hold,
+    page: SourcePage,
+    sending: Sending,
+  ): Promise<boolean> | undefined {
+    if (sending !== 'with the next' || this.kind !== SyncKind.FULL || page.last) return undefined;
+    hold.next = this.source.fullPage(page.checkpoint);
+    const sent = sendPage(store, { ...hold, pages: hold.pages + 1n }, hold.next, 'whole').then(
+      () => true,
+      (error: unknown) => {
+        // It overtook the page before it, or that was refused.
+        if (isTidemarkError(error, 'PAGE_OUT_OF_ORDER') || this.#isOutOfScope(hold, error)) return false;
+        throw error;
+      },
+    );
+    sent.catch(() => undefined);
+    return sent;
   }
 
   /** Only a writer who began before the scope became narrower may be told so. */
