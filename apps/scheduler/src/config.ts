@@ -9,7 +9,7 @@ import {
   type MasterKeySettings,
   type ServiceSettings,
 } from '@tidemark/runtime';
-import { parseApiKey } from '@tidemark/model';
+import { parseApiKey, type RunLimits } from '@tidemark/model';
 import { z } from 'zod';
 
 /** Settings of the scheduler. */
@@ -22,6 +22,10 @@ export interface SchedulerConfig extends ServiceSettings, MasterKeySettings {
   /** An API key that is made to exist, with every role in tenant `default`. */
   readonly bootstrapApiKey: string | undefined;
   readonly leaseMs: number;
+  /** Runs that one process works on at once. */
+  readonly slots: number;
+  /** Runs at a time, over all processes. */
+  readonly limits: RunLimits;
 }
 
 const CONNECTOR = /^([a-z][a-z0-9-]{0,62})=(.+:\d{1,5})$/;
@@ -42,6 +46,9 @@ const schema = z.object({
   }),
   TIDEMARK_BOOTSTRAP_API_KEY: z.string().refine(isApiKey, 'must look like tm_<id>_<secret>').optional(),
   TIDEMARK_LEASE_SECONDS: z.coerce.number().min(1).max(600).default(15),
+  TIDEMARK_RUN_SLOTS: z.coerce.number().int().min(1).max(1_000).default(16),
+  TIDEMARK_RUNS_PER_TENANT: z.coerce.number().int().min(1).max(10_000).default(8),
+  TIDEMARK_RUNS_PER_CONNECTOR: z.coerce.number().int().min(1).max(10_000).default(12),
 });
 
 /** Reads the settings; all faults are listed in one CONFIG_INVALID. */
@@ -55,6 +62,11 @@ export function readConfig(env: Environment): SchedulerConfig {
     connectors: new Map(values.TIDEMARK_CONNECTORS),
     bootstrapApiKey: values.TIDEMARK_BOOTSTRAP_API_KEY,
     leaseMs: values.TIDEMARK_LEASE_SECONDS * 1_000,
+    slots: values.TIDEMARK_RUN_SLOTS,
+    limits: {
+      perTenant: values.TIDEMARK_RUNS_PER_TENANT,
+      perConnector: values.TIDEMARK_RUNS_PER_CONNECTOR,
+    },
   });
 }
 

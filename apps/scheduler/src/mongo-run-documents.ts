@@ -1,19 +1,20 @@
-import { leaseId } from '@tidemark/model';
+import { leaseId, NOT_BARREN } from '@tidemark/model';
 import { Binary, type UpdateFilter } from 'mongodb';
 import { connectionKey } from './connection.js';
 import type { RunDocument } from './mongo-collections.js';
-import { NO_COUNTERS, type NewRun, type Run } from './run.js';
+import { NO_COUNTERS, NO_EFFORT, type NewRun, type Run } from './run.js';
 import type { RunPatch } from './runs.js';
 
 /** The document of a run that waits for its first start. */
 export function newRunDocument(run: NewRun, priority: number, now: Date): RunDocument {
-  const { id, tenantId, connectionId, model, kind, trigger, after, startedOver } = run;
+  const { id, tenantId, connectionId, connector, model, kind, trigger, after, startedOver } = run;
   return {
     _id: id,
     tenant: tenantId,
     connection: connectionId,
     connectionKey: connectionKey({ tenantId, id: connectionId }),
     queued: leaseId(run),
+    connector,
     model,
     kind,
     trigger,
@@ -23,6 +24,9 @@ export function newRunDocument(run: NewRun, priority: number, now: Date): RunDoc
     createTime: now,
     attempts: 0,
     failures: 0,
+    barren: NOT_BARREN,
+    effort: NO_EFFORT,
+    interruptionMs: 0,
     notBefore: now,
     heldDeletes: 0,
     lastSequence: 0,
@@ -50,6 +54,7 @@ export function fromRunDocument(document: RunDocument): Run {
     tenantId: tenant,
     connectionId: connection,
     ...rest,
+    effort: { ...NO_EFFORT, ...rest.effort },
     ...(end === undefined ? {} : { end: { ...end, deltaCheckpoint: end.deltaCheckpoint.buffer } }),
   };
 }

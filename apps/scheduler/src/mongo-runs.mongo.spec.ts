@@ -4,6 +4,7 @@ import { runId } from '@tidemark/model';
 import type { ControlDatabase } from './mongo-collections.js';
 import { MongoRuns } from './mongo-runs.js';
 import type { NewRun, Run } from './run.js';
+import { settlement } from './run-outcome.js';
 import { testControlDatabase } from './testing/control-database.js';
 
 let database: Awaited<ReturnType<typeof testControlDatabase>>;
@@ -27,6 +28,7 @@ function newRun(changes: Partial<NewRun> = {}): NewRun {
     id: runId(new Date(time++), randomBytes(10)),
     tenantId: 'acme',
     connectionId: 'hr',
+    connector: 'file',
     model: 'employees',
     kind: 'FULL',
     trigger: 'MANUAL',
@@ -42,7 +44,7 @@ async function started(changes: Partial<NewRun> = {}, epoch = 1): Promise<Run> {
   return run;
 }
 const soon = () => new Date(Date.now() + 1_000);
-const dueIds = async () => (await runs.due(soon(), 10)).map(({ id }) => id);
+const dueIds = async () => (await runs.due(soon())).map(({ id }) => id);
 
 describe('requests', () => {
   test('that are equal meet in one run that waits', async () => {
@@ -118,19 +120,81 @@ describe('starting', () => {
   test('a run lets those it comes after go first, and an older one of its key', async () => {
     const departments = await runs.request(newRun({ model: 'departments' }));
     const employees = await runs.request(newRun({ after: [departments.id] }));
-    expect(await runs.isBlocked(departments)).toBe(false);
-    expect(await runs.isBlocked(employees)).toBe(true);
+    expect(await runs.isBlocked(departments, soon())).toBe(false);
+    expect(await runs.isBlocked(employees, soon())).toBe(true);
     const running = await runs.start(departments, 1, new Date());
-    expect(await runs.isBlocked(employees)).toBe(true);
+    expect(await runs.isBlocked(employees, soon())).toBe(true);
     await runs.progress(running ?? departments, {
       state: 'WAITING',
       notBefore: new Date(Date.now() + 60_000),
     });
-    expect(await runs.isBlocked(await runs.request(newRun({ model: 'departments' })))).toBe(true);
-    expect(await runs.isBlocked(employees)).toBe(true);
+    expect(await runs.isBlocked(await runs.request(newRun({ model: 'departments' })), soon())).toBe(true);
+    expect(await runs.isBlocked(employees, soon())).toBe(true);
     await db.runs.updateOne({ _id: departments.id }, { $set: { state: 'FAILED' } });
-    expect(await runs.isBlocked(employees)).toBe(false);
+    expect(await runs.isBlocked(employees, soon())).toBe(false);
   });
+});
+
+describe('yielding', () => {
+  test('a full sync has a contender in a delta that is due, unless that comes after it', async () => {
+    const full = await started();
+    expect(await runs.contender(full, soon())).toBeUndefined();
+    const departments = await runs.request(newRun({ model: 'departments', kind: 'DELTA', after: [full.id] }));
+    const employees = await runs.request(newRun({ kind: 'DELTA', after: [departments.id] }));
+    await runs.request(newRun({ model: 'jobs' }));
+    await runs.request(newRun({ connectionId: 'crm', kind: 'DELTA' }));
+    expect(await runs.contender(full, soon())).toBeUndefined();
+    const jobs = await runs.request(newRun({ model: 'jobs', kind: 'DELTA' }));
+    expect((await runs.contender(full, soon()))?.id).toBe(jobs.id);
+    await runs.change(jobs, { notBefore: new Date(Date.now() + 60_000) });
+    expect(await runs.contender(full, soon())).toBeUndefined();
+    expect(employees.after).toEqual([departments.id]);
+  });
+
+  test('it comes after the one that it lets go first, and before all others', async () => {
+    const full = await started();
+    const first = await runs.request(newRun({ model: 'jobs', kind: 'DELTA' }));
+    const second = await runs.request(newRun({ kind: 'DELTA' }));
+    const left = settlement(full, { kind: 'STOPPED', reason: 'YIELD', contender: first }, new Date());
+    const yielded = await runs.progress(full, left ?? {});
+    if (yielded === undefined) throw new Error('it was running');
+    expect(await dueIds()).toEqual([full.id, first.id, second.id]);
+    expect(await runs.isBlocked(yielded, soon())).toBe(true);
+    const running = await runs.start(first, 1, new Date());
+    expect(await runs.isBlocked(yielded, soon())).toBe(true);
+    if (running === undefined) throw new Error('nothing runs');
+    // While it backs off, nobody waits for it.
+    const failed = await runs.progress(running, {
+      state: 'WAITING',
+      notBefore: new Date(Date.now() + 60_000),
+    });
+    expect(await runs.isBlocked(yielded, soon())).toBe(false);
+    await runs.change(failed ?? first, { notBefore: new Date() });
+    expect(await runs.isBlocked(yielded, soon())).toBe(true);
+    await db.runs.updateOne({ _id: first.id }, { $set: { state: 'SUCCEEDED' } });
+    const again = await runs.start(yielded, 2, new Date((yielded.yieldTime?.getTime() ?? 0) + 700));
+    expect(again).toMatchObject({ interruptionMs: 700, effort: { yields: 1, takeovers: 0 } });
+    expect(again?.yieldedTo).toBeUndefined();
+  });
+});
+
+test('runs of every tenant are among those that are due, however many another one has', async () => {
+  for (let i = 0; i < 60; i++) await runs.request(newRun({ connectionId: `c${i}`, kind: 'DELTA' }));
+  const small = await runs.request(newRun({ tenantId: 'small' }));
+  const ids = await dueIds();
+  expect(ids).toContain(small.id);
+  expect(ids).toHaveLength(41);
+});
+
+test('attempts that were cut off are counted while the run gets no further', async () => {
+  let run = await started();
+  for (let epoch = 2; epoch < 5; epoch++) run = (await runs.start(run, epoch, new Date())) ?? run;
+  expect(run).toMatchObject({ barren: { attempts: 3, pages: 0 }, effort: { takeovers: 3 } });
+  run = (await runs.progress(run, { counters: { ...run.counters, pages: 2 } })) ?? run;
+  run = (await runs.start(run, 6, new Date())) ?? run;
+  expect(run.barren).toEqual({ attempts: 1, pages: 2 });
+  const waiting = (await runs.progress(run, { state: 'WAITING' })) ?? run;
+  expect((await runs.start(waiting, 7, new Date()))?.barren.attempts).toBe(0);
 });
 
 describe('a run', () => {

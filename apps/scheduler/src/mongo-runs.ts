@@ -1,4 +1,12 @@
-import { leaseId, priorityOf, statesBefore, type LeaseKey, type SyncRunState } from '@tidemark/model';
+import {
+  countCutOff,
+  leaseId,
+  NOT_BARREN,
+  priorityOf,
+  statesBefore,
+  type LeaseKey,
+  type SyncRunState,
+} from '@tidemark/model';
 import { isDuplicateKey } from '@tidemark/mongo';
 import type { Document, Filter, UpdateFilter } from 'mongodb';
 import { connectionKey, type ConnectionKey } from './connection.js';
@@ -7,8 +15,10 @@ import { fromRunDocument, newRunDocument, patchUpdate } from './mongo-run-docume
 import type { NewRun, Run } from './run.js';
 import type { RunPatch, RunQuery, Runs } from './runs.js';
 
-/** Waiting runs of one connection that are looked at in one go. */
+/** Waiting runs of one connection, and connections of one tenant, that are looked at in one go. */
 const DUE_PER_CONNECTION = 20;
+const DUE_PER_TENANT = 40;
+const DUE_TENANTS = 500;
 const MAX_RUNNING = 10_000;
 
 /** Runs in the control database. */
@@ -107,7 +117,7 @@ export class MongoRuns implements Runs {
     return (await this.db.runs.findOne({ ...ofKey(key), state }, { projection: { _id: 1 } })) !== null;
   }
 
-  async due(now: Date, limit: number): Promise<Run[]> {
+  async due(now: Date): Promise<Run[]> {
     const busy = await this.db.runs.distinct('connectionKey', { state: 'RUNNING' });
     const pipeline: Document[] = [
       { $match: { state: 'WAITING', notBefore: { $lte: now }, connectionKey: { $nin: busy } } },
@@ -120,11 +130,20 @@ export class MongoRuns implements Runs {
         },
       },
       { $sort: { 'first.priority': -1, 'first._id': 1 } },
-      { $limit: limit },
+      // One tenant's must not hide another's.
+      {
+        $group: {
+          _id: '$first.tenant',
+          runs: { $firstN: { n: DUE_PER_TENANT, input: '$runs' } },
+          oldest: { $min: '$first._id' },
+        },
+      },
+      { $sort: { oldest: 1 } },
+      { $limit: DUE_TENANTS },
       { $project: { runs: 1 } },
     ];
-    const groups = await this.db.runs.aggregate<{ runs: RunDocument[] }>(pipeline).toArray();
-    return groups.flatMap(({ runs }) => runs.map(fromRunDocument));
+    const tenants = await this.db.runs.aggregate<{ runs: RunDocument[][] }>(pipeline).toArray();
+    return tenants.flatMap(({ runs }) => runs.flat().map(fromRunDocument));
   }
 
   async running(): Promise<Run[]> {
@@ -133,14 +152,37 @@ export class MongoRuns implements Runs {
     );
   }
 
-  async isBlocked(run: Run): Promise<boolean> {
+  async isBlocked(run: Run, now: Date): Promise<boolean> {
+    const { yieldedTo } = run;
     const filter: Filter<RunDocument> = {
       tenant: run.tenantId,
       connection: run.connectionId,
       state: { $in: ['WAITING', 'RUNNING'] },
-      $or: [{ _id: { $in: [...run.after] } }, { model: run.model, kind: run.kind, _id: { $lt: run.id } }],
+      $or: [
+        { _id: { $in: [...run.after] } },
+        { model: run.model, kind: run.kind, _id: { $lt: run.id } },
+        // Not while that one backs off after a failure.
+        ...(yieldedTo === undefined ? [] : [{ _id: yieldedTo, notBefore: { $lte: now } }]),
+      ],
     };
     return (await this.db.runs.findOne(filter, { projection: { _id: 1 } })) !== null;
+  }
+
+  async contender(run: Run, now: Date): Promise<Run | undefined> {
+    const waiting = await this.db.runs
+      .find({
+        ...of({ tenantId: run.tenantId, id: run.connectionId }),
+        state: 'WAITING',
+        kind: { $in: ['DELTA', 'WEBHOOK'] },
+        notBefore: { $lte: now },
+      })
+      .sort({ priority: -1, _id: 1 })
+      .limit(DUE_PER_CONNECTION)
+      .toArray();
+    for (const candidate of waiting.map(fromRunDocument))
+      // One that comes after this run waits for its end, not for its place.
+      if (!(await this.isBlocked(candidate, now))) return candidate;
+    return undefined;
   }
 
   async start(run: Run, epoch: number, now: Date): Promise<Run | undefined> {
@@ -150,15 +192,18 @@ export class MongoRuns implements Runs {
       revision: run.revision,
       state: { $in: statesBefore('RUNNING') },
     };
+    const isTakeOver = run.state === 'RUNNING';
     const update: UpdateFilter<RunDocument> = {
       $set: {
         state: 'RUNNING',
         running: connectionKey({ tenantId: run.tenantId, id: run.connectionId }),
         epoch,
         startTime: run.startTime ?? now,
+        barren: isTakeOver ? countCutOff(run.barren, run.counters.pages) : NOT_BARREN,
+        ...(run.yieldTime === undefined ? {} : { interruptionMs: now.getTime() - run.yieldTime.getTime() }),
       },
-      $inc: { attempts: 1, revision: 1 },
-      $unset: { queued: 1, note: 1, error: 1 },
+      $inc: { attempts: 1, revision: 1, ...(isTakeOver ? { 'effort.takeovers': 1 } : {}) },
+      $unset: { queued: 1, note: 1, error: 1, yieldedTo: 1, yieldTime: 1 },
     };
     try {
       return optional(await this.db.runs.findOneAndUpdate(filter, update, { returnDocument: 'after' }));

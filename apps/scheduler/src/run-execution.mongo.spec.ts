@@ -10,7 +10,7 @@ import { MongoConnections } from './mongo-connections.js';
 import { MongoRuns } from './mongo-runs.js';
 import type { Run } from './run.js';
 import { RunExecution } from './run-execution.js';
-import type { RunOutcome } from './run-outcome.js';
+import { settlement, type RunOutcome } from './run-outcome.js';
 import { SourceTargets } from './source-targets.js';
 import { aConnection } from './testing/a-connection.js';
 import { aRun } from './testing/a-run.js';
@@ -185,4 +185,34 @@ test('a decision about deletes that a change of scope has undone sends its run b
     { setup: { backfill: [], changed: ['employees'], since: new Date() } },
   );
   expect(await work({ decision: 'APPROVED' })).toEqual({ kind: 'STOPPED', reason: 'SCOPE_CHANGED' });
+});
+
+describe('a full sync whose connection has a delta waiting', () => {
+  const delta = {
+    ...aRun({ kind: 'DELTA', trigger: 'SCHEDULE' }),
+    id: 'run_00000000000000000000000000000002',
+  };
+
+  test('lets it go first at a page boundary, once it got on itself', async () => {
+    withPage(3, async () => {
+      await new MongoRuns(database.db).request(delta);
+    });
+    const outcome = await work();
+    expect(outcome).toMatchObject({ kind: 'STOPPED', reason: 'YIELD', contender: { id: delta.id } });
+    expect(settlement(aRun(), outcome, new Date())).toMatchObject({
+      state: 'WAITING',
+      yieldedTo: delta.id,
+      note: 'lets a delta of employees go first',
+      effort: { yields: 1 },
+    });
+  });
+
+  test('goes on for as long as the interruption before it lasted', async () => {
+    withPage(1, async () => {
+      await new MongoRuns(database.db).request(delta);
+    });
+    const began = performance.now();
+    expect(await work({ interruptionMs: 1_500 })).toMatchObject({ reason: 'YIELD' });
+    expect(performance.now() - began).toBeGreaterThanOrEqual(1_500);
+  });
 });

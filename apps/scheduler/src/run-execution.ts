@@ -1,5 +1,5 @@
 import type { BeginRunResponse, Lease, Page, ReadEnd, SourceWait } from '@tidemark/contracts';
-import { isTidemarkError, type TidemarkError } from '@tidemark/model';
+import { isTidemarkError, mayYield, type TidemarkError } from '@tidemark/model';
 import type { Logger } from '@tidemark/runtime';
 import type { Connection } from './connection.js';
 import { fromDuration } from './connection-messages.js';
@@ -11,7 +11,7 @@ import { PageCommitter } from './page-committer.js';
 import { removeOrphan } from './orphans.js';
 import { pumpPages } from './page-pump.js';
 import { toReadRequest } from './read-request.js';
-import type { Run, RunEnd } from './run.js';
+import type { Run, RunEffort, RunEnd } from './run.js';
 import { toCounters, toRunEnd } from './run-messages.js';
 import { failureOutcome, type RunOutcome, type StopReason } from './run-outcome.js';
 import { RunProgress } from './run-progress.js';
@@ -41,7 +41,12 @@ export class RunExecution {
   private readonly progress: RunProgress;
   private scope: ScopeWatch | undefined;
   private stopReason: StopReason | undefined;
+  private contender: Run | undefined;
   private failures: number;
+  private effort: RunEffort;
+  private readonly began = performance.now();
+  private pages = 0;
+  private isReading = false;
 
   /** `lost` aborts when the lease is lost; everything under way then ends at once. */
   constructor(
@@ -51,22 +56,36 @@ export class RunExecution {
     private readonly lost: AbortSignal,
   ) {
     this.failures = run.failures;
+    this.effort = run.effort;
     const listener = {
       onRequest: (request: 'PAUSE' | 'CANCEL') => this.stop(request),
       // The lease's keeper says so too; whoever notices first.
       onLost: () => this.stop('SHUTDOWN'),
+      onTurn: () => this.considerYielding(),
     };
     this.progress = new RunProgress(parts.runs, run, listener, parts.logger);
   }
 
   /** Stops the work at its next page boundary. */
   stop(reason: StopReason): void {
-    this.stopReason ??= reason;
+    if (this.stopReason === undefined || this.stopReason === 'YIELD') this.stopReason = reason;
     this.stopping.abort();
   }
 
+  /** Lets a delta or webhook run that waits for this full sync go first, at the next page boundary (R9). */
+  async considerYielding(): Promise<void> {
+    const { run, pages } = this;
+    const turnMs = performance.now() - this.began;
+    if (run.kind !== 'FULL' || !this.isReading || this.stopReason !== undefined) return;
+    if (!mayYield({ pages, turnMs, interruptionMs: run.interruptionMs })) return;
+    const contender = await this.parts.runs.contender(run, new Date());
+    if (contender === undefined || !this.isReading) return;
+    this.contender ??= contender;
+    this.stop('YIELD');
+  }
+
   /** Works until the run ends or is stopped. Never throws; gives back progress that was not written yet, too. */
-  async execute(): Promise<{ outcome: RunOutcome; unwritten: RunPatch }> {
+  async execute(): Promise<{ outcome: RunOutcome; unwritten: RunPatch; effort: RunEffort }> {
     if (this.run.request !== undefined) this.stop(this.run.request);
     this.progress.start();
     let outcome: RunOutcome;
@@ -75,7 +94,7 @@ export class RunExecution {
     } catch (error) {
       outcome = await this.failed(error);
     }
-    return { outcome, unwritten: await this.progress.stop() };
+    return { outcome, unwritten: await this.progress.stop(), effort: this.effort };
   }
 
   private async work(): Promise<RunOutcome> {
@@ -109,11 +128,18 @@ export class RunExecution {
     if (begun.finishing) return this.finish(connection, this.run.end ?? NO_END);
     if (this.run.decision !== undefined) return this.withoutDeletes(connection);
     const end = await this.read(connection, begun);
-    if (end === undefined) return { kind: 'STOPPED', reason: this.stopReason ?? 'SHUTDOWN' };
+    if (end === undefined) return this.stopped(this.stopReason ?? 'SHUTDOWN');
     const kept = toRunEnd(end);
     // Before the store is told: a run that is taken over has to finish with the same end.
     await this.parts.runs.progress(this.run, { end: kept });
     return this.finish(connection, kept);
+  }
+
+  private stopped(reason: StopReason): RunOutcome {
+    const { contender } = this;
+    return reason === 'YIELD' && contender !== undefined
+      ? { kind: 'STOPPED', reason, contender }
+      : { kind: 'STOPPED', reason };
   }
 
   /** The decision was about the deletes of a snapshot that another one has replaced since, or that a change of scope has undone. */
@@ -138,6 +164,7 @@ export class RunExecution {
     let expectedRecords = begun.recordCount > 0n ? Number(begun.recordCount) : undefined;
     const committer = new PageCommitter(this.parts.store, this.lease, begun, this.lost, (response, page) => {
       this.failures = 0;
+      this.pages++;
       if (page.expectedRecords !== undefined) expectedRecords = Number(page.expectedRecords);
       this.report({
         counters: toCounters(response.counters, this.run.counters),
@@ -150,10 +177,11 @@ export class RunExecution {
     const signal = AbortSignal.any([reading.signal, this.lost]);
     const messages = this.parts.connectors.read(target, request, signal);
     this.scope?.start();
+    this.isReading = true;
     try {
       const sink = {
         commit: (page: Page) => committer.commit(page),
-        wait: (wait: SourceWait) => this.report({ note: waitNote(wait) }),
+        wait: (wait: SourceWait) => this.waited(wait),
       };
       const result = await pumpPages(messages, sink, this.stopping.signal);
       await committer.drain();
@@ -166,6 +194,7 @@ export class RunExecution {
       await committer.drain().catch(() => undefined);
       throw error;
     } finally {
+      this.isReading = false;
       reading.abort();
       await this.scope?.stop();
     }
@@ -200,7 +229,15 @@ export class RunExecution {
     const { failures, stopReason } = this;
     const { startedOver } = this.run;
     const facts = { failures, startedOver, stopReason, isLost: this.lost.aborted, random: Math.random() };
-    return failureOutcome(error, facts);
+    const outcome = failureOutcome(error, facts);
+    return outcome.kind === 'STOPPED' ? this.stopped(outcome.reason) : outcome;
+  }
+
+  private waited(wait: SourceWait): void {
+    const { waits, waitedMs } = this.effort;
+    const ms = wait.duration === undefined ? 0 : fromDuration(wait.duration);
+    this.effort = { ...this.effort, waits: waits + 1, waitedMs: waitedMs + ms };
+    this.report({ note: waitNote(wait), effort: this.effort });
   }
 
   private report(patch: RunPatch): void {

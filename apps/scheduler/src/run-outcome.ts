@@ -1,17 +1,24 @@
 import type { FinishRunResponse } from '@tidemark/contracts';
-import { isTerminal, judgeFailure, type FailureVerdict, type TidemarkError } from '@tidemark/model';
+import {
+  isTerminal,
+  judgeFailure,
+  YIELDED_PRIORITY,
+  type FailureVerdict,
+  type TidemarkError,
+} from '@tidemark/model';
 import type { Run } from './run.js';
 import { toCertificate, toCounters, toDiscrepancies } from './run-messages.js';
 import { afreshPatch, leftScopeNote } from './run-scope.js';
 import type { RunPatch } from './runs.js';
 
 /** Why work on a run stops at a page boundary before its end. */
-export type StopReason = 'PAUSE' | 'CANCEL' | 'SHUTDOWN' | 'SCOPE_CHANGED' | 'SCOPE_LEFT';
+export type StopReason = 'PAUSE' | 'CANCEL' | 'SHUTDOWN' | 'SCOPE_CHANGED' | 'SCOPE_LEFT' | 'YIELD';
 
 /** How work on a run came out. */
 export type RunOutcome =
   | { readonly kind: 'FINISHED'; readonly response: FinishRunResponse }
-  | { readonly kind: 'STOPPED'; readonly reason: StopReason }
+  /** `contender` is the run to go first, for YIELD. */
+  | { readonly kind: 'STOPPED'; readonly reason: StopReason; readonly contender?: Run }
   /** There is nothing left to work on. */
   | { readonly kind: 'VOID'; readonly note: string }
   | { readonly kind: 'FAILED'; readonly error: TidemarkError; readonly verdict: FailureVerdict };
@@ -54,11 +61,11 @@ export function settlement(run: Run, outcome: RunOutcome, now: Date): RunPatch |
     case 'FINISHED':
       return finished(run, outcome.response, now);
     case 'STOPPED':
-      return stopped(run, outcome.reason, now);
+      return stopped(run, outcome.reason, outcome.contender, now);
     case 'VOID':
       return { state: 'CANCELLED', endTime: now, note: outcome.note, request: undefined };
     case 'FAILED':
-      return failed(outcome.error, outcome.verdict, now);
+      return failed(run, outcome.error, outcome.verdict, now);
   }
 }
 
@@ -78,10 +85,32 @@ function finished(run: Run, response: FinishRunResponse, now: Date): RunPatch {
   return { ...counted, state: 'SUCCEEDED', heldDeletes: 0, endTime: now };
 }
 
-function stopped({ model }: Run, reason: StopReason, now: Date): RunPatch {
+function stopped(
+  { model, effort }: Run,
+  reason: StopReason,
+  contender: Run | undefined,
+  now: Date,
+): RunPatch {
   switch (reason) {
     case 'PAUSE':
-      return { state: 'PAUSED', request: undefined, note: undefined };
+      return {
+        state: 'PAUSED',
+        request: undefined,
+        note: undefined,
+        effort: { ...effort, pauses: effort.pauses + 1 },
+      };
+    case 'YIELD':
+      // What a person asked of it meanwhile stays: it is heeded when work on it goes on.
+      return {
+        state: 'WAITING',
+        priority: YIELDED_PRIORITY,
+        effort: { ...effort, yields: effort.yields + 1 },
+        ...(contender === undefined ? {} : { yieldedTo: contender.id, yieldTime: now }),
+        note:
+          contender === undefined
+            ? undefined
+            : `lets a ${contender.kind.toLowerCase()} of ${contender.model} go first`,
+      };
     case 'CANCEL':
       return { state: 'CANCELLED', endTime: now, request: undefined, note: undefined };
     case 'SHUTDOWN':
@@ -94,6 +123,7 @@ function stopped({ model }: Run, reason: StopReason, now: Date): RunPatch {
 }
 
 function failed(
+  { effort }: Run,
   { reason, message }: TidemarkError,
   verdict: FailureVerdict,
   now: Date,
@@ -107,6 +137,7 @@ function failed(
         state: 'WAITING',
         error,
         failures: verdict.failures,
+        effort: { ...effort, retries: effort.retries + 1 },
         notBefore: new Date(now.getTime() + verdict.delayMs),
         note: undefined,
       };

@@ -10,6 +10,8 @@ export interface ProgressListener {
   onRequest(request: 'PAUSE' | 'CANCEL'): void;
   /** The run is no longer this process's. */
   onLost(): void;
+  /** With each turn. */
+  onTurn(): Promise<void>;
 }
 
 /** Writes a run's progress twice a second at most, and learns on the way what a person asked of it. */
@@ -53,6 +55,7 @@ export class RunProgress {
       const run = await this.runs.progress(this.run, patch);
       if (run === undefined) this.listener.onLost();
       else if (run.request !== undefined) this.listener.onRequest(run.request);
+      else await this.listener.onTurn();
     } catch (error) {
       // Progress is for show; it is written with the next turn. The lease notices a database that stays away.
       this.pending = { ...patch, ...this.pending };

@@ -34,6 +34,7 @@ export class RunRequests {
         id: runId(new Date(now + index), randomBytes(10)),
         tenantId: connection.tenantId,
         connectionId: connection.id,
+        connector: connection.connector,
         model,
         kind,
         trigger,
@@ -62,12 +63,13 @@ export class RunRequests {
 
   /** Asks for the run that reads a source anew after it changed under this one. */
   async startOver(run: Run): Promise<void> {
-    const { tenantId, connectionId, model, kind, trigger } = run;
+    const { tenantId, connectionId, connector, model, kind, trigger } = run;
     const id = runId(new Date(), randomBytes(10));
     await this.runs.request({
       id,
       tenantId,
       connectionId,
+      connector,
       model,
       kind,
       trigger,

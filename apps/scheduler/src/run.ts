@@ -1,4 +1,4 @@
-import type { HeldDecision, LeaseKey, SyncRunState, SyncTrigger } from '@tidemark/model';
+import type { BarrenAttempts, HeldDecision, LeaseKey, SyncRunState, SyncTrigger } from '@tidemark/model';
 
 /** What a run counted; taken from the store's answers, so exact across crashes. */
 export interface RunCounters {
@@ -23,6 +23,23 @@ export const NO_COUNTERS: RunCounters = {
   quarantined: 0,
   stale: 0,
 };
+
+/** What a run went through. */
+export interface RunEffort {
+  /** Failures after which it was tried again. */
+  readonly retries: number;
+  /** How often another process went on with it because its worker died or stalled. */
+  readonly takeovers: number;
+  /** How often it let another run of its connection go first. */
+  readonly yields: number;
+  readonly pauses: number;
+  /** How often it waited for the source's rate limit, and how long in all, in milliseconds. */
+  readonly waits: number;
+  readonly waitedMs: number;
+}
+
+/** Nothing came in the way yet. */
+export const NO_EFFORT: RunEffort = { retries: 0, takeovers: 0, yields: 0, pauses: 0, waits: 0, waitedMs: 0 };
 
 /** A full run's evidence that its snapshot is complete. */
 export interface RunCertificate {
@@ -54,6 +71,7 @@ export interface RunEnd {
 /** One execution of a sync for one (connection, model). */
 export interface Run extends LeaseKey {
   readonly id: string;
+  readonly connector: string;
   readonly trigger: SyncTrigger;
   readonly state: SyncRunState;
   readonly priority: number;
@@ -66,6 +84,8 @@ export interface Run extends LeaseKey {
   readonly attempts: number;
   /** Failures in a row. */
   readonly failures: number;
+  readonly barren: BarrenAttempts;
+  readonly effort: RunEffort;
   /** Not to be worked on before. */
   readonly notBefore: Date;
   /** What its worker is asked to do at the next page. */
@@ -81,6 +101,11 @@ export interface Run extends LeaseKey {
   readonly note?: string;
   /** Runs started together with it that go first. */
   readonly after: readonly string[];
+  /** The run that it lets go first, and since when. */
+  readonly yieldedTo?: string;
+  readonly yieldTime?: Date;
+  /** How long the interruption lasted after which work on it went on, in milliseconds. */
+  readonly interruptionMs: number;
   /** Whether it stands for a run whose source changed under it. */
   readonly startedOver: boolean;
   /** The epoch of the lease that it is or was last worked on under. */
@@ -98,6 +123,7 @@ export interface RunError {
 /** A run to be made. */
 export interface NewRun extends LeaseKey {
   readonly id: string;
+  readonly connector: string;
   readonly trigger: SyncTrigger;
   readonly after: readonly string[];
   readonly startedOver: boolean;

@@ -1,6 +1,15 @@
 import type { LeaseKey, SyncRunState } from '@tidemark/model';
 import type { ConnectionKey } from './connection.js';
-import type { NewRun, Run, RunCertificate, RunCounters, RunDiscrepancies, RunEnd, RunError } from './run.js';
+import type {
+  NewRun,
+  Run,
+  RunCertificate,
+  RunCounters,
+  RunDiscrepancies,
+  RunEffort,
+  RunEnd,
+  RunError,
+} from './run.js';
 
 /** What changes in a run. What is absent stays, what is undefined is taken away. */
 export interface RunPatch {
@@ -9,6 +18,9 @@ export interface RunPatch {
   readonly expectedRecords?: number;
   readonly endTime?: Date;
   readonly failures?: number;
+  readonly effort?: RunEffort;
+  readonly yieldedTo?: string;
+  readonly yieldTime?: Date;
   readonly notBefore?: Date;
   readonly priority?: number;
   readonly request?: Run['request'] | undefined;
@@ -48,12 +60,14 @@ export interface Runs {
   inStates(connection: ConnectionKey, states: readonly SyncRunState[]): Promise<Run[]>;
   /** Whether a run of this key stands in a state. */
   stands(key: LeaseKey, state: SyncRunState): Promise<boolean>;
-  /** Waiting runs that are due, of connections without a running one, a few of each, those that go first first. */
-  due(now: Date, limit: number): Promise<Run[]>;
+  /** Waiting runs that are due, of connections without a running one: a few of each, of some connections of every tenant. */
+  due(now: Date): Promise<Run[]>;
   /** Running runs of all processes. */
   running(): Promise<Run[]>;
-  /** Whether a run has to let others go first: those it comes after, and an older one of its key. */
-  isBlocked(run: Run): Promise<boolean>;
+  /** Whether a run has to let others go first: those it comes after, an older one of its key, and the one that it yielded to. */
+  isBlocked(run: Run, now: Date): Promise<boolean>;
+  /** The delta or webhook run of the same connection that only waits for this one. */
+  contender(run: Run, now: Date): Promise<Run | undefined>;
   /** Takes a run as it was read to RUNNING under a lease; undefined if it was written since or its connection is busy. */
   start(run: Run, epoch: number, now: Date): Promise<Run | undefined>;
   /** Changes a running run for the owner of its lease; undefined once that is another, or unless `asked` for this. */

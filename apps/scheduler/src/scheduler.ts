@@ -35,9 +35,6 @@ import { StoreClient } from './store-client.js';
 import { SyncServiceHandler } from './sync-service.js';
 import { SyncWorker } from './sync-worker.js';
 
-/** Runs that one process works on at once. */
-const SLOTS = 4;
-
 /** The settings that the scheduler's parts need. */
 export type SchedulerSettings = Pick<
   SchedulerConfig,
@@ -48,6 +45,8 @@ export type SchedulerSettings = Pick<
   | 'previousMasterKeys'
   | 'bootstrapApiKey'
   | 'leaseMs'
+  | 'slots'
+  | 'limits'
 >;
 
 /** The scheduler's services, and the parts that work behind them, in the order in which they start. */
@@ -108,8 +107,10 @@ export async function createScheduler(
     requests,
     states,
     leaseMs: settings.leaseMs,
+    slots: settings.slots,
+    limits: settings.limits,
   };
-  const worker = new SyncWorker(workerParts, SLOTS);
+  const worker = new SyncWorker(workerParts);
   const janitor = new Janitor(connections, setup, removal, purges, logger);
   const retention = new Retention(connections, store, logger);
   const resealing = new Resealing(secrets, keyring, logger);

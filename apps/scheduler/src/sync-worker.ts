@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConnectionState } from '@tidemark/model';
-import { connectionKey } from './connection.js';
+import { FairRuns, MAX_BARREN_ATTEMPTS, type ConnectionState, type RunLimits } from '@tidemark/model';
 import type { ConnectionStates } from './connection-states.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { Leases, OwnedLease } from './leases.js';
@@ -15,8 +14,6 @@ import { toLeaseMessage } from './store-client.js';
 const POLL_MS = 5_000;
 const SETTLE_RETRY_MS = 500;
 const KEPT_RUNS = 200;
-/** Many more than there are slots: those whose runs have to let others go first must not hide the rest. */
-const DUE_CONNECTIONS = 200;
 
 /** What a worker needs. */
 export interface WorkerParts extends ExecutionParts {
@@ -24,6 +21,9 @@ export interface WorkerParts extends ExecutionParts {
   readonly requests: RunRequests;
   readonly states: ConnectionStates;
   readonly leaseMs: number;
+  /** Runs that one process works on at once. */
+  readonly slots: number;
+  readonly limits: RunLimits;
 }
 
 /** Works on runs: finds those that wait and those whose worker died, and carries each to its end. */
@@ -35,11 +35,10 @@ export class SyncWorker {
   private loop: Promise<void> = Promise.resolve();
   private wakeUp: () => void = () => undefined;
   private poked = false;
+  /** When each tenant's run was last started, as a count. */
+  private readonly served = new Map<string, number>();
 
-  constructor(
-    private readonly parts: WorkerParts,
-    private readonly slots: number,
-  ) {}
+  constructor(private readonly parts: WorkerParts) {}
 
   start(): void {
     this.loop = this.follow();
@@ -49,6 +48,12 @@ export class SyncWorker {
   poke(): void {
     this.poked = true;
     this.wakeUp();
+    for (const execution of this.executions.values()) {
+      execution.considerYielding().catch((error: unknown) => {
+        // It considers it again twice a second.
+        this.parts.logger.debug({ error }, 'waiting deltas could not be looked for');
+      });
+    }
   }
 
   /** Stops runs at their next page boundary and leaves them to other workers. */
@@ -82,23 +87,24 @@ export class SyncWorker {
     });
   }
 
-  /** Starts as many runs as there are free slots, one for each connection. */
+  /** Starts as many runs as there are free slots: those whose workers died, then those that wait, fairly. */
   private async claim(): Promise<void> {
-    const started = new Set<string>();
-    for (const run of await this.candidates()) {
-      if (this.executions.size >= this.slots || this.stopping.signal.aborted) return;
-      const connection = connectionKey({ tenantId: run.tenantId, id: run.connectionId });
-      if (!started.has(connection) && (await this.claimRun(run))) started.add(connection);
+    const { runs, leases, limits } = this.parts;
+    if (!this.hasSlot()) return;
+    const running = await runs.running();
+    const others = running.filter(({ id }) => !this.executions.has(id));
+    const alive = await leases.alive(others);
+    for (const run of others.filter(({ id }) => !alive.has(id))) {
+      if (!this.hasSlot()) return;
+      await this.claimRun(run);
     }
+    const fair = new FairRuns(await runs.due(new Date()), running, limits, this.served);
+    for (let run = fair.next(); run !== undefined && this.hasSlot(); run = fair.next())
+      if (await this.claimRun(run)) fair.started(run);
   }
 
-  private async candidates(): Promise<Run[]> {
-    if (this.executions.size >= this.slots) return [];
-    const { runs, leases } = this.parts;
-    const running = (await runs.running()).filter(({ id }) => !this.executions.has(id));
-    const alive = await leases.alive(running);
-    const due = await runs.due(new Date(), DUE_CONNECTIONS);
-    return [...running.filter(({ id }) => !alive.has(id)), ...due];
+  private hasSlot(): boolean {
+    return this.executions.size < this.parts.slots && !this.stopping.signal.aborted;
   }
 
   private async claimRun(run: Run): Promise<boolean> {
@@ -109,7 +115,7 @@ export class SyncWorker {
       await states.resumeIfActive({ tenantId: run.tenantId, id: run.connectionId });
       return false;
     }
-    if (run.state === 'WAITING' && (await runs.isBlocked(run))) return false;
+    if (run.state === 'WAITING' && (await runs.isBlocked(run, new Date()))) return false;
     const lease = await leases.acquire(run, run.id, this.owner);
     if (lease === undefined) return false;
     const begun = await runs.start(run, lease.epoch, new Date());
@@ -121,8 +127,22 @@ export class SyncWorker {
       { ...subject(begun), epoch: lease.epoch, attempt: begun.attempts },
       run.state === 'RUNNING' ? 'run taken over' : 'run started',
     );
-    this.launch(begun, lease);
+    if (begun.barren.attempts >= MAX_BARREN_ATTEMPTS) await this.abandon(begun, lease);
+    else this.launch(begun, lease);
     return true;
+  }
+
+  /** Ends a run that takes its worker down, each time, where others would go on with it for ever. */
+  private async abandon(run: Run, lease: OwnedLease): Promise<void> {
+    const error = {
+      reason: 'RUN_ABANDONED',
+      message:
+        `the process that worked on it died ${run.barren.attempts} times in a row before it committed a page; ` +
+        'look into the logs of the scheduler, then run the sync again',
+    };
+    this.parts.logger.error({ ...subject(run), attempts: run.barren.attempts }, 'run abandoned');
+    await this.parts.runs.progress(run, { state: 'FAILED', error, endTime: new Date(), request: undefined });
+    await this.parts.leases.release(lease);
   }
 
   private launch(run: Run, lease: OwnedLease): void {
@@ -144,8 +164,8 @@ export class SyncWorker {
   private async carry(run: Run, execution: RunExecution, keeper: LeaseKeeper): Promise<void> {
     try {
       await this.parts.runs.supersede(run, new Date());
-      const { outcome, unwritten } = await execution.execute();
-      const patch = settlement(run, outcome, new Date());
+      const { outcome, unwritten, effort } = await execution.execute();
+      const patch = settlement({ ...run, effort }, outcome, new Date());
       this.log(run, outcome, patch);
       if (patch !== undefined) await this.settle(run, { ...unwritten, ...patch }, outcome, keeper.signal);
     } finally {

@@ -38,7 +38,8 @@ export type ErrorReason =
   | 'CANCELLED'
   | 'INTERNAL'
   | 'KEY_UNAVAILABLE'
-  | 'SCOPE_CONFLICT';
+  | 'SCOPE_CONFLICT'
+  | 'RUN_ABANDONED';
 
 /** One faulty field of a request: `field` is its path, `description` says what is allowed. Never holds the value. */
 export interface FieldViolation {

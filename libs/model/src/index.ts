@@ -10,6 +10,8 @@ export * from './prepared-record.js';
 export * from './cursor.js';
 export * from './schedule.js';
 export * from './sync-run.js';
+export * from './run-turn.js';
+export * from './fair-runs.js';
 export * from './connection.js';
 export * from './connection-scope.js';
 export * from './lease.js';

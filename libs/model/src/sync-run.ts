@@ -92,6 +92,9 @@ export function priorityOf(kind: SyncKind, trigger: SyncTrigger): number {
 /** Priority of a run that a person just decided about: it only has to finish. */
 export const DECIDED_PRIORITY = 5;
 
+/** Priority of a full sync that let a delta go first: now it is its turn, whatever else came meanwhile. */
+export const YIELDED_PRIORITY = 6;
+
 /** A run's id: the time in milliseconds and 80 random bits, so that ids sort by age. `random` has 10 bytes. */
 export function runId(now: Date, random: Uint8Array): string {
   const time = now.getTime().toString(16).padStart(12, '0');

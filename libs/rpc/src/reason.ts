@@ -41,6 +41,7 @@ export function codeOf(reason: ErrorReason): Status {
     case 'CONNECTION_PAUSED':
     case 'RUN_STATE_CONFLICT':
     case 'SCOPE_VIOLATED':
+    case 'RUN_ABANDONED':
     case 'SCOPE_CONFLICT':
     case 'KEY_UNAVAILABLE':
     case 'MUST_RESYNC':

@@ -46,6 +46,7 @@ export function exitCodeOf(reason: ErrorReason): ExitCode {
     case 'CONNECTION_EXISTS':
     case 'CONNECTION_PAUSED':
     case 'RUN_STATE_CONFLICT':
+    case 'RUN_ABANDONED':
     case 'SCOPE_CONFLICT':
     case 'KEY_UNAVAILABLE':
     case 'SCOPE_VIOLATED':

@@ -1,4 +1,5 @@
-import { NO_COUNTERS, type Run } from '../run.js';
+import { NOT_BARREN } from '@tidemark/model';
+import { NO_COUNTERS, NO_EFFORT, type Run } from '../run.js';
 
 /** A run that waits, with what a test cares about changed. */
 export function aRun(changes: Partial<Run> = {}): Run {
@@ -15,6 +16,10 @@ export function aRun(changes: Partial<Run> = {}): Run {
     counters: NO_COUNTERS,
     createTime: time,
     attempts: 0,
+    barren: NOT_BARREN,
+    effort: NO_EFFORT,
+    interruptionMs: 0,
+    connector: 'file',
     failures: 0,
     notBefore: time,
     heldDeletes: 0,

@@ -94,6 +94,11 @@ export enum ErrorReason {
   KEY_UNAVAILABLE = 39,
   /** SCOPE_CONFLICT - FAILED_PRECONDITION. The scope changed since the revision that the request names; read it again. Example: two `scope set` at a time. */
   SCOPE_CONFLICT = 40,
+  /**
+   * RUN_ABANDONED - FAILED_PRECONDITION. A run's error: the process that worked on it died several times in a row before it committed a page, so
+   * it was given up. Look into the logs of the scheduler for what it meets there, then run the sync again.
+   */
+  RUN_ABANDONED = 41,
   UNRECOGNIZED = -1,
 }
 
@@ -219,6 +224,9 @@ export function errorReasonFromJSON(object: any): ErrorReason {
     case 40:
     case "ERROR_REASON_SCOPE_CONFLICT":
       return ErrorReason.SCOPE_CONFLICT;
+    case 41:
+    case "ERROR_REASON_RUN_ABANDONED":
+      return ErrorReason.RUN_ABANDONED;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -308,6 +316,8 @@ export function errorReasonToJSON(object: ErrorReason): string {
       return "ERROR_REASON_KEY_UNAVAILABLE";
     case ErrorReason.SCOPE_CONFLICT:
       return "ERROR_REASON_SCOPE_CONFLICT";
+    case ErrorReason.RUN_ABANDONED:
+      return "ERROR_REASON_RUN_ABANDONED";
     case ErrorReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

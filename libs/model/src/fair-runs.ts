@@ -1,0 +1,103 @@
+/** A run that waits, or one that is being worked on, as far as sharing the workers minds. */
+export interface SharingRun {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly connectionId: string;
+  readonly connector: string;
+  /** A higher one goes first among its tenant's. */
+  readonly priority: number;
+}
+
+/** Runs at a time, over all processes. */
+export interface RunLimits {
+  readonly perTenant: number;
+  readonly perConnector: number;
+}
+
+/**
+ * Gives out waiting runs in the order in which they are to be tried (P8): tenants take turns, those with the fewest running
+ * runs first, then those that were served longest ago, then those whose oldest run waits longest; among a tenant's, by priority, then age. Runs beyond a limit, and
+ * further ones of a connection that has one running, are left out. Each run is given out once.
+ */
+export class FairRuns<R extends SharingRun> {
+  readonly #queues = new Map<string, R[]>();
+  readonly #oldest = new Map<string, string>();
+  readonly #tenants = new Map<string, number>();
+  readonly #connectors = new Map<string, number>();
+  readonly #connections = new Set<string>();
+
+  constructor(
+    waiting: readonly R[],
+    running: readonly SharingRun[],
+    readonly limits: RunLimits,
+    /** By tenant: counts up with each run started; kept from one round to the next. */
+    readonly served: Map<string, number>,
+  ) {
+    for (const run of waiting.toSorted(byPriority)) {
+      const { tenantId, id } = run;
+      this.#queues.set(tenantId, [...(this.#queues.get(tenantId) ?? []), run]);
+      const oldest = this.#oldest.get(tenantId);
+      if (oldest === undefined || id < oldest) this.#oldest.set(tenantId, id);
+    }
+    for (const run of running) this.#count(run);
+  }
+
+  /** The run to try next; undefined when there is none. */
+  next(): R | undefined {
+    for (;;) {
+      const tenant = this.#nextTenant();
+      if (tenant === undefined) return undefined;
+      const run = this.#queues.get(tenant)?.shift();
+      if (run === undefined || count(this.#tenants, tenant) >= this.limits.perTenant)
+        this.#queues.delete(tenant);
+      else if (this.#mayRun(run)) return run;
+    }
+  }
+
+  /** A run runs now. */
+  started(run: SharingRun): void {
+    this.#count(run);
+    const turn = Math.max(0, ...this.served.values()) + 1;
+    this.served.delete(run.tenantId);
+    this.served.set(run.tenantId, turn);
+  }
+
+  #count(run: SharingRun): void {
+    this.#tenants.set(run.tenantId, count(this.#tenants, run.tenantId) + 1);
+    this.#connectors.set(run.connector, count(this.#connectors, run.connector) + 1);
+    this.#connections.add(connectionOf(run));
+  }
+
+  #nextTenant(): string | undefined {
+    let best: string | undefined;
+    for (const tenant of this.#queues.keys())
+      if (best === undefined || this.#isBefore(tenant, best)) best = tenant;
+    return best;
+  }
+
+  #isBefore(a: string, b: string): boolean {
+    const more = count(this.#tenants, a) - count(this.#tenants, b);
+    const later = count(this.served, a) - count(this.served, b);
+    if (more !== 0 || later !== 0) return more < 0 || (more === 0 && later < 0);
+    return (this.#oldest.get(a) ?? '') < (this.#oldest.get(b) ?? '');
+  }
+
+  #mayRun(run: R): boolean {
+    return (
+      count(this.#connectors, run.connector) < this.limits.perConnector &&
+      !this.#connections.has(connectionOf(run))
+    );
+  }
+}
+
+function byPriority(a: SharingRun, b: SharingRun): number {
+  return b.priority - a.priority || (a.id < b.id ? -1 : 1);
+}
+
+function connectionOf({ tenantId, connectionId }: SharingRun): string {
+  return `${tenantId}/${connectionId}`;
+}
+
+function count(counts: ReadonlyMap<string, number>, key: string): number {
+  return counts.get(key) ?? 0;
+}
