@@ -97,7 +97,7 @@ export class ConnectionAdministration {
     const catalogue = await this.examine({ breaker: connectionKey(key), connector, settings });
     const updated = await this.replace(request, catalogue);
     const { runs } = await this.parts.setup.complete(updated);
-    if (current.state === 'NEEDS_ATTENTION') await this.parts.states.resume(key);
+    await this.parts.states.updated(key);
     return { connection: await this.parts.states.find(key), runs };
   }
 

@@ -61,6 +61,8 @@ export function toStateMessage(state: ConnectionState): WireState {
       return WireState.PAUSED;
     case 'NEEDS_ATTENTION':
       return WireState.NEEDS_ATTENTION;
+    case 'DISABLED':
+      return WireState.DISABLED;
     case 'DELETING':
       return WireState.DELETING;
   }
@@ -107,7 +109,8 @@ function toIntervals({ fullMs, deltaMs }: Intervals): ModelSchedule {
   return { fullInterval: toDuration(fullMs), deltaInterval: toDuration(deltaMs) };
 }
 
-function toDuration(ms: number | undefined): DurationMessage | undefined {
+/** A length of time in milliseconds as its message. */
+export function toDuration(ms: number | undefined): DurationMessage | undefined {
   if (ms === undefined) return undefined;
   return { seconds: BigInt(Math.trunc(ms / 1_000)), nanos: Math.round((ms % 1_000) * 1e6) };
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { transitionsOf } from '@tidemark/model';
 import { connectionKey, isSameConnection, type Connection, type ConnectionKey } from './connection.js';
 import type { Connections } from './connections.js';
 import { notFound } from './connection-states.js';
@@ -40,8 +41,8 @@ export class ConnectionRemoval {
   }
 
   private async removeOnce(key: ConnectionKey, reason: string): Promise<number> {
-    const states = ['ACTIVE', 'PAUSED', 'NEEDS_ATTENTION', 'DELETING'] as const;
-    const deleting = await this.connections.changeState(key, states, 'DELETING', reason);
+    const { from, to } = transitionsOf('DELETE');
+    const deleting = await this.connections.changeState(key, from, to, reason);
     if (deleting === undefined) throw notFound();
     await this.schedules.set(key, []);
     await this.actions.actOnAll(key, ['WAITING', 'RUNNING', 'PAUSED', 'HELD'], 'CANCEL');

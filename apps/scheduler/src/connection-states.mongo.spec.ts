@@ -112,13 +112,23 @@ describe('pausing a connection', () => {
   });
 });
 
-test('rejected credentials stop a connection until a person resumes it', async () => {
+test.each([
+  ['rejected credentials', 'CREDENTIALS_REJECTED', 'NEEDS_ATTENTION', 'SOURCE_CREDENTIALS_REJECTED'],
+  ['an account that is gone', 'SOURCE_GONE', 'DISABLED', 'SOURCE_GONE'],
+] as const)('%s stop a connection until a person resumes or updates it', async (_, event, state, reason) => {
   const [run] = await startAll();
-  await states.needsAttention(hr, 'HTTP 401');
-  expect(await stateOf(run?.id ?? '')).toBe('PAUSED');
-  await expect(states.findActive(hr)).rejects.toMatchObject({ reason: 'SOURCE_CREDENTIALS_REJECTED' });
-  await states.resume(hr);
-  expect(await stateOf(run?.id ?? '')).toBe('WAITING');
+  for (const goOn of [() => states.resume(hr), () => states.updated(hr)]) {
+    await states.stand(hr, event, 'the source said so');
+    expect(await states.find(hr)).toMatchObject({ state, stateReason: 'the source said so' });
+    expect(await stateOf(run?.id ?? '')).toBe('PAUSED');
+    await expect(states.findActive(hr)).rejects.toMatchObject({ reason });
+    await goOn();
+    expect(await stateOf(run?.id ?? '')).toBe('WAITING');
+  }
+  await states.pause(hr);
+  await states.stand(hr, event, 'too late');
+  await states.updated(hr);
+  expect(await states.find(hr)).toMatchObject({ state: 'PAUSED', stateReason: 'paused by a person' });
 });
 
 test.each<['PAUSED' | 'DELETING', string]>([

@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/model';
+import { CONNECTION_ADVICE, TidemarkError, transitionsOf, type ConnectionEvent } from '@tidemark/model';
 import type { Connection, ConnectionKey } from './connection.js';
 import type { Connections } from './connections.js';
 import type { RunActions } from './run-actions.js';
@@ -25,15 +25,19 @@ export class ConnectionStates {
     return connection;
   }
 
-  /** The connection if it syncs. Throws CONNECTION_NOT_FOUND, CONNECTION_PAUSED, SOURCE_CREDENTIALS_REJECTED. */
+  /** The connection if it syncs. Throws CONNECTION_NOT_FOUND, CONNECTION_PAUSED, SOURCE_CREDENTIALS_REJECTED, SOURCE_GONE. */
   async findActive(key: ConnectionKey): Promise<Connection> {
     const connection = await this.findLive(key);
     if (connection.state === 'PAUSED') {
       throw new TidemarkError('CONNECTION_PAUSED', `connection ${key.id} is paused; resume it first`);
     }
-    if (connection.state === 'NEEDS_ATTENTION') {
-      const message = `connection ${key.id} needs attention: ${connection.stateReason}; update or resume it first`;
-      throw new TidemarkError('SOURCE_CREDENTIALS_REJECTED', message);
+    if (connection.state === 'NEEDS_ATTENTION' || connection.state === 'DISABLED') {
+      const [reason, what] =
+        connection.state === 'DISABLED'
+          ? (['SOURCE_GONE', 'is disabled'] as const)
+          : (['SOURCE_CREDENTIALS_REJECTED', 'needs attention'] as const);
+      const advice = CONNECTION_ADVICE[connection.state];
+      throw new TidemarkError(reason, `connection ${key.id} ${what}: ${connection.stateReason}; ${advice}`);
     }
     return connection;
   }
@@ -41,7 +45,7 @@ export class ConnectionStates {
   /** Pauses a connection: waiting runs at once, running ones at their next page. Safe to repeat. */
   async pause(key: ConnectionKey): Promise<Connection> {
     await this.findLive(key);
-    await this.connections.changeState(key, ['ACTIVE', 'NEEDS_ATTENTION'], 'PAUSED', 'paused by a person');
+    await this.change(key, 'PAUSE', 'paused by a person');
     await this.actions.actOnAll(key, ['WAITING', 'RUNNING'], 'PAUSE');
     await this.resumeIfActive(key);
     return this.findLive(key);
@@ -50,15 +54,23 @@ export class ConnectionStates {
   /** Resumes a connection and its paused runs. Safe to repeat. */
   async resume(key: ConnectionKey): Promise<Connection> {
     await this.findLive(key);
-    await this.connections.changeState(key, ['PAUSED', 'NEEDS_ATTENTION'], 'ACTIVE', '');
+    await this.change(key, 'RESUME', '');
     await this.resumeRuns(key);
     return this.findLive(key);
   }
 
-  /** Stops a connection whose source refuses its credentials, until a person updates or resumes it. */
-  async needsAttention(key: ConnectionKey, reason: string): Promise<void> {
-    const changed = await this.connections.changeState(key, ['ACTIVE'], 'NEEDS_ATTENTION', reason);
-    if (changed === undefined) return;
+  /** A connection that stood because of its settings has others now: it syncs again, unless a person paused it. */
+  async updated(key: ConnectionKey): Promise<void> {
+    if ((await this.change(key, 'UPDATE', '')) !== undefined) await this.resumeRuns(key);
+  }
+
+  /** Stops a connection whose source refuses it, until a person updates or resumes it. */
+  async stand(
+    key: ConnectionKey,
+    event: 'CREDENTIALS_REJECTED' | 'SOURCE_GONE',
+    reason: string,
+  ): Promise<void> {
+    if ((await this.change(key, event, reason)) === undefined) return;
     await this.actions.actOnAll(key, ['WAITING'], 'PAUSE');
     await this.resumeIfActive(key);
   }
@@ -69,6 +81,16 @@ export class ConnectionStates {
    */
   async resumeIfActive(key: ConnectionKey): Promise<void> {
     if ((await this.connections.stateOf(key)) === 'ACTIVE') await this.resumeRuns(key);
+  }
+
+  /** The connection in the state that an event leads to; undefined if it changes nothing. */
+  private change(
+    key: ConnectionKey,
+    event: ConnectionEvent,
+    reason: string,
+  ): Promise<Connection | undefined> {
+    const { from, to } = transitionsOf(event);
+    return this.connections.changeState(key, from, to, reason);
   }
 
   /** Those too whose workers were asked to pause them and have not done so yet. */

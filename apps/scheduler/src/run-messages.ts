@@ -6,11 +6,13 @@ import {
   type Discrepancies,
   type FinishRunResponse,
   type ReadEnd,
+  type RunEffort as RunEffortMessage,
   type SyncCounters,
   type SyncRun,
 } from '@tidemark/contracts';
 import type { SyncKind, SyncRunState, SyncTrigger } from '@tidemark/model';
-import type { Run, RunCertificate, RunCounters, RunDiscrepancies, RunEnd } from './run.js';
+import { toDuration } from './connection-messages.js';
+import type { Run, RunCertificate, RunCounters, RunDiscrepancies, RunEffort, RunEnd } from './run.js';
 import { summarize } from './run-summary.js';
 
 /** A run's message. */
@@ -34,7 +36,12 @@ export function toRunMessage(run: Run, now: Date): SyncRun {
     summary: summarize(run, now),
     lastSequence: BigInt(run.lastSequence),
     discrepancies: run.discrepancies && toDiscrepanciesMessage(run.discrepancies),
+    effort: toEffortMessage(run.effort),
   };
+}
+
+function toEffortMessage({ waitedMs, ...counts }: RunEffort): RunEffortMessage {
+  return { ...counts, waited: toDuration(waitedMs) };
 }
 
 /** A kind's number on the wire. */

@@ -143,7 +143,7 @@ function failed(
       };
     case 'START_OVER':
     case 'FAIL':
-    case 'NEEDS_ATTENTION':
+    case 'STAND':
       return { state: 'FAILED', error, endTime: now, request: undefined, note: undefined };
   }
 }

@@ -33,6 +33,13 @@ test.each<[Partial<Run>, string]>([
     { state: 'RUNNING', counters: counters({ read: 2 }), note: 'the source asked to wait 30 s (429)' },
     'Read 2 records so far; the source asked to wait 30 s (429).',
   ],
+  [
+    {
+      ...{ state: 'SUCCEEDED', startTime: START, endTime: after(3), kind: 'DELTA' },
+      effort: { retries: 1, takeovers: 2, yields: 1, pauses: 3, waits: 2, waitedMs: 90_000 },
+    },
+    'Read 0 records in 3 s: nothing to do; tried again after 1 failure, taken over 2 times, let a delta go first once, paused 3 times, waited 90 s for the source.',
+  ],
   [{ state: 'PAUSED', counters: counters({ read: 500 }) }, 'Paused after 500 records; resume it to go on.'],
   [
     { state: 'HELD', heldDeletes: 4_000 },

@@ -12,7 +12,7 @@ export function summarize(run: Run, now: Date): string {
     case 'HELD':
       return `Held: ${count(run.heldDeletes, 'delete')} of ${run.model} look like a fault of the source; approve or discard them.`;
     case 'SUCCEEDED':
-      return `${read(run)}: ${changes(run.counters)}${snapshot(run)}${repairs(run)}.`;
+      return `${read(run)}: ${changes(run.counters)}${snapshot(run)}${repairs(run)}${efforts(run)}.`;
     case 'FAILED':
       return `Failed after ${count(run.counters.read, 'record')}: ${run.error?.message ?? 'unknown'}${/[.!?]$/.test(run.error?.message ?? '') ? '' : '.'}`;
     case 'CANCELLED':
@@ -71,6 +71,22 @@ function repairs({ discrepancies }: Run): string {
     .map((kind) => `${number(discrepancies[kind])} ${kind}`);
   const total = kinds.reduce((sum, kind) => sum + discrepancies[kind], 0);
   return total === 0 ? '' : `; repaired ${count(total, 'record')} that deltas missed: ${parts.join(', ')}`;
+}
+
+/** What came in the way; a run that met nothing says nothing. */
+function efforts({ effort }: Run): string {
+  const parts = [
+    effort.retries > 0 ? `tried again after ${count(effort.retries, 'failure')}` : '',
+    effort.takeovers > 0 ? `taken over ${times(effort.takeovers)}` : '',
+    effort.yields > 0 ? `let a delta go first ${times(effort.yields)}` : '',
+    effort.pauses > 0 ? `paused ${times(effort.pauses)}` : '',
+    effort.waitedMs > 0 ? `waited ${duration(effort.waitedMs)} for the source` : '',
+  ].filter((part) => part !== '');
+  return parts.length === 0 ? '' : `; ${parts.join(', ')}`;
+}
+
+function times(value: number): string {
+  return value === 1 ? 'once' : `${number(value)} times`;
 }
 
 function count(value: number, noun: string): string {

@@ -204,11 +204,9 @@ export class SyncWorker {
     const { runs, requests, states } = this.parts;
     const verdict = outcome.kind === 'FAILED' ? outcome.verdict : undefined;
     if (verdict?.action === 'START_OVER') await requests.startOver(run);
-    if (verdict?.action === 'NEEDS_ATTENTION') {
-      await states.needsAttention(
-        { tenantId: run.tenantId, id: run.connectionId },
-        patch.error?.message ?? '',
-      );
+    if (verdict?.action === 'STAND') {
+      const key = { tenantId: run.tenantId, id: run.connectionId };
+      await states.stand(key, verdict.event, patch.error?.message ?? '');
     }
     if (verdict?.action === 'RETRY') setTimeout(() => this.poke(), verdict.delayMs).unref();
     if (ends(patch)) await runs.prune(run, KEPT_RUNS);

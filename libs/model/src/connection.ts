@@ -2,9 +2,6 @@ import type { CatalogueModel, ModelScopeSpec } from './connection-scope.js';
 import { TidemarkError } from './errors.js';
 import type { ScheduleSpec } from './schedule.js';
 
-/** Whether a connection syncs. */
-export type ConnectionState = 'ACTIVE' | 'PAUSED' | 'NEEDS_ATTENTION' | 'DELETING';
-
 const CONNECTION_ID = /^[a-z][a-z0-9-]{0,62}$/;
 const MODEL_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 

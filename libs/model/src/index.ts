@@ -13,6 +13,7 @@ export * from './sync-run.js';
 export * from './run-turn.js';
 export * from './fair-runs.js';
 export * from './connection.js';
+export * from './connection-state.js';
 export * from './connection-scope.js';
 export * from './lease.js';
 export * from './api-key.js';

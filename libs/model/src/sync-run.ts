@@ -105,13 +105,12 @@ export function runId(now: Date, random: Uint8Array): string {
 export type FailureVerdict =
   /** Try again from the checkpoint after `delayMs`; `failures` is the new count. */
   | { readonly action: 'RETRY'; readonly delayMs: number; readonly failures: number }
-  /** Ask the store where the run stands and read on at once. */
   /** This snapshot is worthless; a new run reads the source anew. */
   | { readonly action: 'START_OVER' }
   /** It ends here. */
   | { readonly action: 'FAIL' }
-  /** It ends here, and its connection waits for a person. */
-  | { readonly action: 'NEEDS_ATTENTION' }
+  /** It ends here, and its connection stands until a person does something. */
+  | { readonly action: 'STAND'; readonly event: 'CREDENTIALS_REJECTED' | 'SOURCE_GONE' }
   /** Another process owns the run: write nothing. */
   | { readonly action: 'DROP' };
 
@@ -151,7 +150,9 @@ export function judgeFailure(facts: FailureFacts): FailureVerdict {
     case 'SOURCE_CHANGED':
       return facts.startedOver ? { action: 'FAIL' } : { action: 'START_OVER' };
     case 'SOURCE_CREDENTIALS_REJECTED':
-      return { action: 'NEEDS_ATTENTION' };
+      return { action: 'STAND', event: 'CREDENTIALS_REJECTED' };
+    case 'SOURCE_GONE':
+      return { action: 'STAND', event: 'SOURCE_GONE' };
     case 'LEASE_LOST':
       return { action: 'DROP' };
     default:

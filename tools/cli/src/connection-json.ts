@@ -5,12 +5,9 @@ import {
   type DescribeConnectorResponse,
   type Model,
   type ModelSchedule,
-  type Schedule,
 } from '@tidemark/contracts';
-import { enumName, rawJson, type Writable } from './json.js';
+import { durationJson, enumName, rawJson, type Writable } from './json.js';
 import { scopeJson } from './scope-json.js';
-
-type Duration = NonNullable<Schedule['fullInterval']>;
 
 /** A connection as `--json` shows it; credentials are never among it. */
 export function connectionJson(connection: Connection): { readonly [name: string]: Writable } {
@@ -64,10 +61,4 @@ function intervalsJson({ fullInterval, deltaInterval }: ModelSchedule): {
     fullInterval: fullInterval && durationJson(fullInterval),
     deltaInterval: deltaInterval && durationJson(deltaInterval),
   };
-}
-
-/** Proto3 JSON writes a duration as seconds with an `s`. */
-function durationJson({ seconds, nanos }: Duration): string {
-  const fraction = nanos === 0 ? '' : `.${String(nanos).padStart(9, '0')}`.replace(/0+$/, '');
-  return `${seconds.toString()}${fraction}s`;
 }

@@ -56,3 +56,15 @@ export function enumName(names: Readonly<Record<number, string>>, value: number)
 function isList(value: object): value is readonly Writable[] {
   return Array.isArray(value);
 }
+
+/** Proto3 JSON writes a duration as seconds with an `s`. */
+export function durationJson({
+  seconds,
+  nanos,
+}: {
+  readonly seconds: bigint;
+  readonly nanos: number;
+}): string {
+  const fraction = nanos === 0 ? '' : `.${String(nanos).padStart(9, '0')}`.replace(/0+$/, '');
+  return `${seconds.toString()}${fraction}s`;
+}

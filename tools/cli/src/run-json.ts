@@ -1,5 +1,5 @@
 import { SyncKind, SyncRunState, SyncTrigger, type SyncRun } from '@tidemark/contracts';
-import { enumName, type Writable } from './json.js';
+import { durationJson, enumName, type Writable } from './json.js';
 
 /** A sync run as `--json` shows it; counters of zero are there too. */
 export function runJson(run: SyncRun): Writable {
@@ -11,6 +11,7 @@ export function runJson(run: SyncRun): Writable {
     counters: run.counters && { ...run.counters },
     certificate: run.certificate && { ...run.certificate },
     discrepancies: run.discrepancies && { ...run.discrepancies },
+    effort: run.effort && { ...run.effort, waited: run.effort.waited && durationJson(run.effort.waited) },
     error: run.error && { ...run.error },
   };
 }

@@ -3,6 +3,7 @@ import {
   SyncRunState,
   SyncTrigger,
   type Discrepancies,
+  type RunEffort,
   type SyncCounters,
   type SyncRun,
 } from '@tidemark/contracts';
@@ -83,6 +84,7 @@ export function runFields(run: SyncRun): (readonly [string, string])[] {
           ] as const,
         ]),
     ...(run.discrepancies === undefined ? [] : [['Repaired', repairText(run.discrepancies)] as const]),
+    ...effortFields(run.effort),
     ...(run.error === undefined ? [] : [['Error', `${run.error.message} [${run.error.reason}]`] as const]),
     ['Created', formatTime(run.createTime)],
     [
@@ -91,6 +93,18 @@ export function runFields(run: SyncRun): (readonly [string, string])[] {
     ],
     ['Ended', `${formatTime(run.endTime)}${took === undefined ? '' : `, after ${formatSeconds(took)}`}`],
   ];
+}
+
+/** What came in the way of a run. */
+function effortFields(effort: RunEffort | undefined): (readonly [string, string])[] {
+  if (effort === undefined) return [];
+  const { waited, ...counts } = effort;
+  const parts = Object.entries(counts)
+    .filter(([, value]) => value > 0)
+    .map(([name, value]) => `${formatCount(BigInt(value))} ${name}`);
+  const seconds = Number(waited?.seconds ?? 0n);
+  if (seconds > 0) parts.push(`${formatSeconds(seconds)} waited`);
+  return parts.length === 0 ? [] : [['Effort', parts.join(', ')]];
 }
 
 /** What a person can do about a run that did not simply succeed. */

@@ -22,6 +22,8 @@ export enum ConnectionState {
   NEEDS_ATTENTION = 3,
   /** DELETING - It is being deleted. */
   DELETING = 4,
+  /** DISABLED - The source says that there is no such account any more; it waits for an update or for its deletion. */
+  DISABLED = 5,
   UNRECOGNIZED = -1,
 }
 
@@ -42,6 +44,9 @@ export function connectionStateFromJSON(object: any): ConnectionState {
     case 4:
     case "CONNECTION_STATE_DELETING":
       return ConnectionState.DELETING;
+    case 5:
+    case "CONNECTION_STATE_DISABLED":
+      return ConnectionState.DISABLED;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -61,6 +66,8 @@ export function connectionStateToJSON(object: ConnectionState): string {
       return "CONNECTION_STATE_NEEDS_ATTENTION";
     case ConnectionState.DELETING:
       return "CONNECTION_STATE_DELETING";
+    case ConnectionState.DISABLED:
+      return "CONNECTION_STATE_DISABLED";
     case ConnectionState.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Duration } from "../../google/protobuf/duration.js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
 
 /** What a run does. */
@@ -297,7 +298,27 @@ export interface SyncRun {
   /** The connection's highest sequence that this run committed; 0 if it changed nothing. */
   lastSequence: bigint;
   /** What a full run repaired; unset for other runs and for a model that only full syncs read. */
-  discrepancies?: Discrepancies | undefined;
+  discrepancies?:
+    | Discrepancies
+    | undefined;
+  /** What it went through. */
+  effort: RunEffort | undefined;
+}
+
+/** What a run went through. */
+export interface RunEffort {
+  /** Failures after which it was tried again. */
+  retries: number;
+  /** How often another process went on with it because its worker died or stalled. */
+  takeovers: number;
+  /** How often it let a delta or webhook of its connection go first. */
+  yields: number;
+  /** How often a person paused it. */
+  pauses: number;
+  /** How often it waited because the source's rate limit said so. */
+  waits: number;
+  /** How long it waited so in all. */
+  waited: Duration | undefined;
 }
 
 /** Why a run failed. */
@@ -843,6 +864,7 @@ function createBaseSyncRun(): SyncRun {
     summary: "",
     lastSequence: 0n,
     discrepancies: undefined,
+    effort: undefined,
   };
 }
 
@@ -910,6 +932,9 @@ export const SyncRun: MessageFns<SyncRun> = {
     }
     if (message.discrepancies !== undefined) {
       Discrepancies.encode(message.discrepancies, writer.uint32(146).fork()).join();
+    }
+    if (message.effort !== undefined) {
+      RunEffort.encode(message.effort, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -1071,6 +1096,14 @@ export const SyncRun: MessageFns<SyncRun> = {
             message.discrepancies = Discrepancies.decode(reader, reader.uint32());
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.effort = RunEffort.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1131,6 +1164,7 @@ export const SyncRun: MessageFns<SyncRun> = {
         ? BigInt(object.last_sequence)
         : 0n,
       discrepancies: isSet(object.discrepancies) ? Discrepancies.fromJSON(object.discrepancies) : undefined,
+      effort: isSet(object.effort) ? RunEffort.fromJSON(object.effort) : undefined,
     };
   },
 
@@ -1190,6 +1224,9 @@ export const SyncRun: MessageFns<SyncRun> = {
     if (message.discrepancies !== undefined) {
       obj.discrepancies = Discrepancies.toJSON(message.discrepancies);
     }
+    if (message.effort !== undefined) {
+      obj.effort = RunEffort.toJSON(message.effort);
+    }
     return obj;
   },
 
@@ -1229,6 +1266,160 @@ export const SyncRun: MessageFns<SyncRun> = {
       : 0n;
     message.discrepancies = (object.discrepancies !== undefined && object.discrepancies !== null)
       ? Discrepancies.fromPartial(object.discrepancies)
+      : undefined;
+    message.effort = (object.effort !== undefined && object.effort !== null)
+      ? RunEffort.fromPartial(object.effort)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRunEffort(): RunEffort {
+  return { retries: 0, takeovers: 0, yields: 0, pauses: 0, waits: 0, waited: undefined };
+}
+
+export const RunEffort: MessageFns<RunEffort> = {
+  encode(message: RunEffort, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.retries !== 0) {
+      writer.uint32(8).int32(message.retries);
+    }
+    if (message.takeovers !== 0) {
+      writer.uint32(16).int32(message.takeovers);
+    }
+    if (message.yields !== 0) {
+      writer.uint32(24).int32(message.yields);
+    }
+    if (message.pauses !== 0) {
+      writer.uint32(32).int32(message.pauses);
+    }
+    if (message.waits !== 0) {
+      writer.uint32(40).int32(message.waits);
+    }
+    if (message.waited !== undefined) {
+      Duration.encode(message.waited, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunEffort {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunEffort();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.retries = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.takeovers = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.yields = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.pauses = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.waits = reader.int32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.waited = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RunEffort {
+    return {
+      retries: isSet(object.retries) ? globalThis.Number(object.retries) : 0,
+      takeovers: isSet(object.takeovers) ? globalThis.Number(object.takeovers) : 0,
+      yields: isSet(object.yields) ? globalThis.Number(object.yields) : 0,
+      pauses: isSet(object.pauses) ? globalThis.Number(object.pauses) : 0,
+      waits: isSet(object.waits) ? globalThis.Number(object.waits) : 0,
+      waited: isSet(object.waited) ? Duration.fromJSON(object.waited) : undefined,
+    };
+  },
+
+  toJSON(message: RunEffort): unknown {
+    const obj: any = {};
+    if (message.retries !== 0) {
+      obj.retries = Math.round(message.retries);
+    }
+    if (message.takeovers !== 0) {
+      obj.takeovers = Math.round(message.takeovers);
+    }
+    if (message.yields !== 0) {
+      obj.yields = Math.round(message.yields);
+    }
+    if (message.pauses !== 0) {
+      obj.pauses = Math.round(message.pauses);
+    }
+    if (message.waits !== 0) {
+      obj.waits = Math.round(message.waits);
+    }
+    if (message.waited !== undefined) {
+      obj.waited = Duration.toJSON(message.waited);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RunEffort>): RunEffort {
+    return RunEffort.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunEffort>): RunEffort {
+    const message = createBaseRunEffort();
+    message.retries = object.retries ?? 0;
+    message.takeovers = object.takeovers ?? 0;
+    message.yields = object.yields ?? 0;
+    message.pauses = object.pauses ?? 0;
+    message.waits = object.waits ?? 0;
+    message.waited = (object.waited !== undefined && object.waited !== null)
+      ? Duration.fromPartial(object.waited)
       : undefined;
     return message;
   },
