@@ -79,6 +79,7 @@ export default tseslint.config(
                 'type:rpc',
                 'type:runtime',
                 'type:mongo',
+                'type:connector-kit',
                 'type:tool',
               ],
             },

@@ -44,6 +44,7 @@ const request = (model: string) => ({
   fingerprintKey: Buffer.alloc(32, 7),
   pageRecords: 100,
   pageBytes: 1_000_000,
+  overlap: undefined,
 });
 
 describe('the file connector as a service', () => {

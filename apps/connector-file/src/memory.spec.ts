@@ -56,7 +56,12 @@ describe('memory', () => {
       checkpoint: Buffer.alloc(0),
       fields: ['id', 'name'],
     };
-    const limits = { fingerprintKey: Buffer.alloc(32, 1), pageRecords: 500, pageBytes: 4 * MEBIBYTE };
+    const limits = {
+      fingerprintKey: Buffer.alloc(32, 1),
+      pageRecords: 500,
+      pageBytes: 4 * MEBIBYTE,
+      overlap: undefined,
+    };
     let count = 0;
     for await (const { message } of source.handlers.read({ ...request, ...limits }, { signal })) {
       peak = Math.max(peak, used());

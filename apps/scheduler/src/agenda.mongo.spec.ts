@@ -1,15 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { DueEntry } from '@tidemark/model';
 import { createLogger } from '@tidemark/runtime';
 import { AgendaSchedules } from './agenda.js';
+import type { ConnectionKey } from './connection.js';
 import { JOBS_COLLECTION, type ControlDatabase } from './mongo-collections.js';
-import type { Due } from './schedules.js';
 import { testControlDatabase } from './testing/control-database.js';
 
 const logger = createLogger({ service: 'test', level: 'error' });
 const hr = { tenantId: 'acme', id: 'hr' };
 const HOUR = 3_600_000;
-const full = (model: string, intervalMs = HOUR): DueEntry => ({ model, kind: 'FULL', intervalMs });
+const inHours = (hours: number) => new Date(Date.now() + hours * HOUR);
 
 let database: Awaited<ReturnType<typeof testControlDatabase>>;
 let db: ControlDatabase;
@@ -27,20 +26,27 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((schedules) => schedules.stop()));
 });
 
+const jobs = () => db.db.collection(JOBS_COLLECTION).countDocuments({});
+const untilNoJobs = async () => {
+  while ((await jobs()) > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+};
+
 /** A process of schedulers, which collects what comes. */
 async function start(): Promise<{
   schedules: AgendaSchedules;
-  dues: Due[];
+  woken: ConnectionKey[];
   wakes: () => number;
   next: () => Promise<void>;
 }> {
   const schedules = new AgendaSchedules(db.db, logger);
-  const dues: Due[] = [];
+  const woken: ConnectionKey[] = [];
   let wakes = 0;
   let told = (): void => undefined;
+  const next = () => new Promise<void>((resolve) => (told = resolve));
+  running.push(schedules);
   await schedules.start({
-    onDue: async (due) => {
-      dues.push(due);
+    onConnection: async (connection) => {
+      woken.push(connection);
       told();
     },
     onWake: () => {
@@ -48,54 +54,75 @@ async function start(): Promise<{
       told();
     },
   });
-  running.push(schedules);
-  const next = () => new Promise<void>((resolve) => (told = resolve));
-  return { schedules, dues, wakes: () => wakes, next };
+  return { schedules, woken, wakes: () => wakes, next };
 }
 
-describe('schedules', () => {
-  test('are made once, though many processes make them at the same time', async () => {
+describe('the wake-up of a connection', () => {
+  test('is made once, though many processes make it at the same time', async () => {
     const processes = await Promise.all([start(), start(), start()]);
-    await Promise.all(processes.map(({ schedules }) => schedules.set(hr, [full('employees'), full('jobs')])));
-    expect(await db.db.collection(JOBS_COLLECTION).countDocuments({ name: 'sync.due' })).toBe(2);
+    const time = inHours(1);
+    await Promise.all(processes.map(({ schedules }) => schedules.wakeAt(hr, time)));
+    expect(await jobs()).toBe(1);
+    expect(await processes[0]?.schedules.next(hr)).toEqual(time);
   });
 
-  test('keep their times when they are set again, and change with their interval', async () => {
+  test('moves to an earlier time, and not to a later one: whoever asked for the earlier may know more', async () => {
     const { schedules } = await start();
-    await schedules.set(hr, [full('employees'), full('jobs')]);
-    const timeOf = async (model: string) =>
-      (await schedules.next(hr)).find((due) => due.model === model)?.time;
-    const [employees, jobs] = [await timeOf('employees'), await timeOf('jobs')];
-    await schedules.set(hr, [full('employees'), full('jobs', 10 * HOUR)]);
-    expect(await timeOf('employees')).toEqual(employees);
-    expect((await timeOf('jobs'))?.getTime()).toBeGreaterThan(jobs?.getTime() ?? Infinity);
+    const [sooner, later] = [inHours(1), inHours(2)];
+    await schedules.wakeAt(hr, later);
+    await schedules.wakeAt(hr, sooner);
+    expect([await schedules.next(hr), await jobs()]).toEqual([sooner, 1]);
+    await schedules.wakeAt(hr, later);
+    expect([await schedules.next(hr), await jobs()]).toEqual([sooner, 1]);
   });
 
-  test('are removed with what they are no longer for, and leave other connections alone', async () => {
+  test('is removed, and those of other connections stay', async () => {
     const { schedules } = await start();
     const crm = { tenantId: 'acme', id: 'crm' };
     const foreign = { tenantId: 'other', id: 'hr' };
-    for (const connection of [hr, crm, foreign]) await schedules.set(connection, [full('employees')]);
-    await schedules.set(hr, []);
-    expect(await schedules.next(hr)).toEqual([]);
-    expect(await schedules.next(crm)).toHaveLength(1);
-    expect(await schedules.next(foreign)).toHaveLength(1);
+    for (const connection of [hr, crm, foreign]) await schedules.wakeAt(connection, inHours(1));
+    await schedules.remove(hr);
+    expect(await schedules.next(hr)).toBeUndefined();
+    expect(await schedules.next(crm)).toBeDefined();
+    expect(await schedules.next(foreign)).toBeDefined();
   });
 
-  test('first come after half an interval at the earliest', async () => {
-    const { schedules } = await start();
-    const before = Date.now();
-    await schedules.set(hr, [full('employees')]);
-    const [due] = await schedules.next(hr);
-    expect(due?.time.getTime()).toBeGreaterThanOrEqual(before + HOUR / 2);
-    expect(due?.time.getTime()).toBeLessThanOrEqual(Date.now() + HOUR);
+  test('comes, at once where its time is over, and leaves nothing behind', async () => {
+    const { schedules, woken, next } = await start();
+    for (const wait of [-1_000, 300]) {
+      const told = next();
+      await schedules.wakeAt(hr, new Date(Date.now() + wait));
+      await told;
+    }
+    expect(woken).toEqual([hr, hr]);
+    await untilNoJobs();
   });
 
-  test('ask for their run when they are due, again and again', async () => {
-    const { schedules, dues, next } = await start();
-    await schedules.set(hr, [full('employees', 1_000)]);
-    while (dues.length < 2) await next();
-    expect(dues[1]).toEqual({ connection: hr, model: 'employees', kind: 'FULL' });
+  test('comes in time among many that come later', async () => {
+    const { schedules, woken, next } = await start();
+    const told = next();
+    await Promise.all([
+      schedules.wakeAt(hr, new Date(Date.now() + 500)),
+      ...Array.from({ length: 20 }, (_, i) => schedules.wakeAt({ ...hr, id: `later-${i}` }, inHours(1))),
+    ]);
+    await told;
+    expect(woken).toEqual([hr]);
+  });
+
+  test('replaces the repeating ones of earlier versions', async () => {
+    const former = { connection: 'acme/hr', tenant: 'acme', id: 'hr' };
+    const models = ['employees', 'jobs'].map((model) => ({
+      name: 'sync.due',
+      data: { ...former, key: `acme/hr/${model}/FULL`, model, kind: 'FULL' },
+      nextRunAt: inHours(1),
+      repeatInterval: HOUR,
+      lockedAt: null,
+    }));
+    await db.db.collection(JOBS_COLLECTION).insertMany(models);
+    const { woken, next } = await start();
+    if (woken.length === 0) await next();
+    expect(woken).toEqual([hr]);
+    await untilNoJobs();
   });
 });
 
@@ -105,7 +132,5 @@ test('a wake-up reaches a worker and leaves no job behind', async () => {
   await schedules.wake();
   await woken;
   expect(wakes()).toBe(1);
-  while ((await db.db.collection(JOBS_COLLECTION).countDocuments({})) > 0) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await untilNoJobs();
 });

@@ -1,36 +1,36 @@
 import { MongoBackend, type Db } from '@agendajs/mongo-backend';
-import { Agenda, BaseNotificationChannel, toJobId, type Job } from 'agenda';
-import { firstDue, type DueEntry, type SyncKind } from '@tidemark/model';
+import { Agenda, BaseNotificationChannel, toJobId } from 'agenda';
 import { isDuplicateKey } from '@tidemark/mongo';
 import type { Logger } from '@tidemark/runtime';
 import { connectionKey, type ConnectionKey } from './connection.js';
 import { JOBS_COLLECTION } from './mongo-collections.js';
 import { JobInserts, type InsertedJob } from './mongo-job-inserts.js';
-import type { Due, NextDue, Schedules } from './schedules.js';
+import type { Schedules } from './schedules.js';
 
-const DUE = 'sync.due';
-const WAKE = 'workers.wake';
+const WAKE_CONNECTION = 'connection.wake';
+const WAKE_WORKERS = 'workers.wake';
+/** Repeating jobs of earlier versions, one a model and kind. */
+const FORMER = 'sync.due';
 const POLL_MS = 5_000;
 /** Short, for each run of a job leaves a timer of half of it. A wake-up takes milliseconds, and two of it do no harm. */
 const LOCK_MS = 5_000;
-/** A wake-up that could not ask for its run comes again this much later, not a whole interval. */
+/** A wake-up that came to nothing comes again this much later. */
 const RETRY_MS = 15_000;
+const FORMER_APART_MS = 50;
 
-/** What a repeating job carries. `key` is unique by an index of its own. */
-interface DueData {
+/** What the job carries that wakes a connection. `key` is unique by an index of its own. */
+interface WakeData {
   readonly key: string;
   /** `tenant/connection` */
   readonly connection: string;
   readonly tenant: string;
   readonly id: string;
-  readonly model: string;
-  readonly kind: SyncKind;
 }
 
 /** What the wake-ups lead to. */
 export interface WakeUps {
-  /** Asks for a run. */
-  onDue(due: Due): Promise<void>;
+  /** What comes next of a connection is to be planned. */
+  onConnection(connection: ConnectionKey): Promise<void>;
   /** Work may be waiting. */
   onWake(): void;
 }
@@ -57,83 +57,93 @@ export class AgendaSchedules implements Schedules {
 
   async start(wakeUps: WakeUps): Promise<void> {
     const backoff = () => RETRY_MS;
-    this.agenda.define<DueData>(DUE, (job) => wakeUps.onDue(toDue(job)), { concurrency: 10, backoff });
-    this.agenda.define(WAKE, async () => wakeUps.onWake(), { concurrency: 5, removeOnComplete: true });
+    this.agenda.define<WakeData>(WAKE_CONNECTION, ({ attrs }) => wakeUps.onConnection(toKey(attrs.data)), {
+      concurrency: 10,
+      backoff,
+      removeOnComplete: true,
+    });
+    this.agenda.define(WAKE_WORKERS, async () => wakeUps.onWake(), {
+      concurrency: 5,
+      removeOnComplete: true,
+    });
     await this.agenda.start();
+    await this.replaceFormer();
   }
 
   async stop(): Promise<void> {
     await this.agenda.stop();
   }
 
-  async set(connection: ConnectionKey, entries: readonly DueEntry[]): Promise<void> {
-    const wanted = new Map(entries.map((entry) => [jobKey(connection, entry), entry]));
-    const stale: string[] = [];
-    for (const job of await this.jobs(connection)) {
-      const key = job.data.key;
-      if (wanted.get(key)?.intervalMs === job.repeatInterval) wanted.delete(key);
-      else stale.push(job._id);
-    }
-    if (stale.length > 0) await this.agenda.cancel({ ids: stale });
-    for (const entry of wanted.values()) await this.insert(connection, entry);
+  async wakeAt(connection: ConnectionKey, time: Date): Promise<void> {
+    const jobs = await this.jobs(connection);
+    // One that comes before stays: whoever asked for it may know more than we do, and it does no harm.
+    if (!jobs.some(({ nextRunAt }) => nextRunAt !== undefined && nextRunAt <= time))
+      await this.insert(connection, time);
+    await this.cancel(jobs.filter(({ nextRunAt }) => nextRunAt === undefined || nextRunAt > time));
   }
 
-  async next(connection: ConnectionKey): Promise<NextDue[]> {
-    const jobs = await this.jobs(connection);
-    return jobs.flatMap(({ data, nextRunAt }) =>
-      nextRunAt ? [{ model: data.model, kind: data.kind, time: nextRunAt }] : [],
-    );
+  async next(connection: ConnectionKey): Promise<Date | undefined> {
+    const times = (await this.jobs(connection)).flatMap(({ nextRunAt }) => nextRunAt?.getTime() ?? []);
+    return times.length === 0 ? undefined : new Date(Math.min(...times));
+  }
+
+  async remove(connection: ConnectionKey): Promise<void> {
+    await this.cancel(await this.jobs(connection));
   }
 
   async wake(): Promise<void> {
-    await this.agenda.now(WAKE);
+    await this.agenda.now(WAKE_WORKERS);
   }
 
-  private async insert(connection: ConnectionKey, entry: DueEntry): Promise<void> {
+  private async insert(connection: ConnectionKey, time: Date): Promise<void> {
     const { tenantId: tenant, id } = connection;
-    const key = jobKey(connection, entry);
-    const data: DueData = {
-      key,
-      connection: connectionKey(connection),
-      tenant,
-      id,
-      model: entry.model,
-      kind: entry.kind,
-    };
-    const job = this.agenda.create<DueData>(DUE, data);
+    // Two schedulers that plan the same from the same facts meet in one job.
+    const key = `${connectionKey(connection)}@${time.getTime()}`;
+    const data: WakeData = { key, connection: connectionKey(connection), tenant, id };
+    const job = this.agenda.create<WakeData>(WAKE_CONNECTION, data);
     try {
-      // insertOnly: another scheduler's job, and the lock on it, stay as they are.
-      await job
-        .unique({ 'data.key': key }, { insertOnly: true })
-        .repeatEvery(entry.intervalMs)
-        .schedule(firstDue(new Date(), entry.intervalMs, Math.random()))
-        .save();
+      // insertOnly: another scheduler's job, and the lock on it, stay as they are. An insert, too, is what all of them see at once.
+      await job.unique({ 'data.key': key }, { insertOnly: true }).schedule(time).save();
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
     }
   }
 
-  private async jobs(connection: ConnectionKey) {
+  private async cancel(jobs: readonly WakeJob[]): Promise<void> {
+    if (jobs.length > 0) await this.agenda.cancel({ ids: jobs.map(({ _id }) => _id) });
+  }
+
+  /** The connection's jobs but those that a process has taken up: they are removed once they are done. */
+  private async jobs(connection: ConnectionKey): Promise<WakeJob[]> {
     const { jobs } = await this.agenda.queryJobs({
-      name: DUE,
+      name: WAKE_CONNECTION,
       data: { connection: connectionKey(connection) },
     });
-    return jobs.map((job) => ({
-      _id: String(job._id),
-      data: job.data as DueData,
-      repeatInterval: job.repeatInterval,
-      nextRunAt: job.nextRunAt,
-    }));
+    return jobs
+      .filter(({ lockedAt }) => lockedAt === undefined)
+      .map(({ _id, nextRunAt }) => ({ _id: String(_id), nextRunAt: nextRunAt ?? undefined }));
+  }
+
+  /** Connections that earlier versions scheduled are woken soon, then what woke them is taken away. */
+  private async replaceFormer(): Promise<void> {
+    const { jobs } = await this.agenda.queryJobs({ name: FORMER });
+    const connections = new Map(
+      jobs.map(({ data }) => [(data as WakeData).connection, toKey(data as WakeData)]),
+    );
+    for (const [index, connection] of [...connections.values()].entries())
+      await this.wakeAt(connection, new Date(Date.now() + index * FORMER_APART_MS));
+    await this.agenda.cancel({ name: FORMER });
   }
 }
 
-function jobKey(connection: ConnectionKey, { model, kind }: { model: string; kind: SyncKind }): string {
-  return `${connectionKey(connection)}/${model}/${kind}`;
+/** A job that wakes a connection. */
+interface WakeJob {
+  readonly _id: string;
+  readonly nextRunAt: Date | undefined;
 }
 
-function toDue(job: Job<DueData>): Due {
-  const { tenant, id, model, kind } = job.attrs.data;
-  return { connection: { tenantId: tenant, id }, model, kind };
+function toKey({ tenant, id }: WakeData): ConnectionKey {
+  return { tenantId: tenant, id };
 }
 
 /** Tells Agenda at once of inserted jobs, one turn for all that came together of one name. */
@@ -166,7 +176,9 @@ class InsertChannel extends BaseNotificationChannel {
 
   private collect(job: InsertedJob, logger: Logger): void {
     if (this.pending.size === 0) setImmediate(() => this.flush(logger));
-    this.pending.set(job.name, job);
+    const other = this.pending.get(job.name);
+    // Of those that come together the first to run counts: Agenda looks for the others of its name, too.
+    if (other === undefined || timeOf(job) < timeOf(other)) this.pending.set(job.name, job);
   }
 
   private flush(logger: Logger): void {
@@ -179,4 +191,8 @@ class InsertChannel extends BaseNotificationChannel {
       );
     }
   }
+}
+
+function timeOf({ nextRunAt }: InsertedJob): number {
+  return nextRunAt?.getTime() ?? Infinity;
 }

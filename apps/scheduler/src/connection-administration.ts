@@ -16,6 +16,7 @@ import type { Connectors, SourceTarget } from './connectors.js';
 import type { Run } from './run.js';
 import { changeScope } from './scope-change.js';
 import type { SourceTargets } from './source-targets.js';
+import type { SyncPlanner } from './sync-planner.js';
 
 /** What administration needs. */
 export interface AdministrationParts {
@@ -25,6 +26,7 @@ export interface AdministrationParts {
   readonly setup: ConnectionSetup;
   readonly removal: ConnectionRemoval;
   readonly states: ConnectionStates;
+  readonly planner: Pick<SyncPlanner, 'plan'>;
   readonly logger: Logger;
 }
 
@@ -39,7 +41,7 @@ export class ConnectionAdministration {
     request: ConnectionRequest,
     withoutSync: boolean,
   ): Promise<{ connection: Connection; runs: Run[] }> {
-    const { key, connector, config, credentials, schedule, guard } = request;
+    const { key, connector, config, credentials, schedule, guard, budget } = request;
     validateRequest(request);
     if ((await this.parts.connections.find(key)) !== undefined) throw exists(key);
     const catalogue = await this.examine({
@@ -60,6 +62,7 @@ export class ConnectionAdministration {
       scope: { revision: 1, models },
       schedule,
       guard,
+      ...(budget === undefined ? {} : { budget }),
       state: 'ACTIVE',
       stateReason: '',
       catalogue,
@@ -98,6 +101,7 @@ export class ConnectionAdministration {
     const updated = await this.replace(request, catalogue);
     const { runs } = await this.parts.setup.complete(updated);
     await this.parts.states.updated(key);
+    await this.parts.planner.plan(key);
     return { connection: await this.parts.states.find(key), runs };
   }
 
@@ -106,6 +110,8 @@ export class ConnectionAdministration {
     const connection = await this.parts.states.findLive(key);
     const catalogue = await this.parts.connectors.discover(this.parts.targets.of(connection));
     await this.parts.connections.setCatalogue(key, catalogue);
+    // Models may have learnt or unlearnt deltas.
+    await this.parts.planner.plan(key);
     return catalogue;
   }
 
@@ -164,7 +170,8 @@ function updated(
   sealed: Uint8Array | undefined,
   now: Date,
 ): Connection {
-  const { config, schedule, guard } = request;
+  const { config, schedule, guard, budget } = request;
+  const { budget: _replaced, ...kept } = before;
   const change = changeScope(before, request.scope, catalogue, now);
   const { models } = change.scope;
   validateScheduleModels(schedule, models);
@@ -172,10 +179,11 @@ function updated(
   const isSameSource = Buffer.compare(before.config, config) === 0;
   const backfill = isSameSource ? change.setup.backfill : models.map(({ model }) => model);
   return {
-    ...before,
+    ...kept,
     config,
     schedule,
     guard,
+    ...(budget === undefined ? {} : { budget }),
     ...(sealed === undefined ? {} : { sealedCredentials: sealed }),
     ...change,
     setup: { ...change.setup, backfill },

@@ -1,5 +1,6 @@
 import {
   ConnectionState as WireState,
+  type Budget,
   type Connection as ConnectionMessage,
   type Guard,
   type Model,
@@ -12,9 +13,14 @@ import {
   type ConnectionState,
   type FieldViolation,
   type Intervals,
+  type RateBudget,
   type ScheduleSpec,
 } from '@tidemark/model';
 import type { CatalogueEntry, Connection, ConnectionScope, GuardSpec } from './connection.js';
+
+/** A budget without a burst lets 10 s of its rate come together. */
+const BURSTS_PER_MINUTE = 6;
+const MAX_BUDGET = 1_000_000;
 
 type DurationMessage = NonNullable<ModelSchedule['fullInterval']>;
 
@@ -37,6 +43,7 @@ export function toConnectionMessage(connection: Connection): ConnectionMessage {
     createTime: connection.createTime,
     updateTime: connection.updateTime,
     hasCredentials: connection.sealedCredentials !== undefined,
+    budget: connection.budget && { ...connection.budget },
   };
 }
 
@@ -132,6 +139,23 @@ function fromIntervals({ fullInterval, deltaInterval }: ModelSchedule): Interval
 /** A duration in milliseconds. */
 export function fromDuration({ seconds, nanos }: DurationMessage): number {
   return Number(seconds) * 1_000 + nanos / 1e6;
+}
+
+/** A budget from its message, with the burst that goes with its rate if it has none. Throws REQUEST_INVALID. */
+export function fromBudgetMessage(budget: Budget | undefined): RateBudget | undefined {
+  if (budget === undefined) return undefined;
+  const { requestsPerMinute } = budget;
+  const burst = budget.burst === 0 ? Math.ceil(requestsPerMinute / BURSTS_PER_MINUTE) : budget.burst;
+  const violations: FieldViolation[] = [];
+  const demand = (field: string, value: number): void => {
+    if (!(value >= 1 && value <= MAX_BUDGET))
+      violations.push({ field: `spec.budget.${field}`, description: `is 1 to ${MAX_BUDGET}` });
+  };
+  demand('requests_per_minute', requestsPerMinute);
+  if (budget.burst !== 0) demand('burst', burst);
+  if (violations.length > 0)
+    throw new TidemarkError('REQUEST_INVALID', 'the budget is faulty', { violations });
+  return { requestsPerMinute, burst };
 }
 
 /** A guard from its message. Throws REQUEST_INVALID. */

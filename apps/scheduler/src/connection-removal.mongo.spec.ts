@@ -48,11 +48,7 @@ beforeAll(async () => {
   connections = new MongoConnections(db);
   const runs = new MongoRuns(db);
   const actions = new RunActions(runs, () => undefined);
-  const schedules = {
-    set: () => Promise.resolve(),
-    next: () => Promise.resolve([]),
-    wake: () => Promise.resolve(),
-  };
+  const schedules = { remove: () => Promise.resolve() };
   removal = new ConnectionRemoval(connections, runs, actions, schedules, store);
 });
 afterAll(async () => {

@@ -20,7 +20,7 @@ export class ConnectionRemoval {
     private readonly connections: Connections,
     private readonly runs: Runs,
     private readonly actions: RunActions,
-    private readonly schedules: Schedules,
+    private readonly schedules: Pick<Schedules, 'remove'>,
     private readonly store: StoreClient,
   ) {}
 
@@ -44,7 +44,7 @@ export class ConnectionRemoval {
     const { from, to } = transitionsOf('DELETE');
     const deleting = await this.connections.changeState(key, from, to, reason);
     if (deleting === undefined) throw notFound();
-    await this.schedules.set(key, []);
+    await this.schedules.remove(key);
     await this.actions.actOnAll(key, ['WAITING', 'RUNNING', 'PAUSED', 'HELD'], 'CANCEL');
     const deadline = Date.now() + PATIENCE_MS;
     while ((await this.runs.inStates(key, ['RUNNING'])).length > 0 && Date.now() < deadline)

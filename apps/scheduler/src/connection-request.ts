@@ -5,6 +5,7 @@ import {
   type CatalogueModel,
   type FieldViolation,
   type ModelScopeSpec,
+  type RateBudget,
   type ScheduleSpec,
 } from '@tidemark/model';
 import type { CatalogueEntry, ConnectionKey, GuardSpec } from './connection.js';
@@ -21,6 +22,7 @@ export interface ConnectionRequest {
   readonly scope: readonly ModelScopeSpec[] | undefined;
   readonly schedule: ScheduleSpec;
   readonly guard: GuardSpec;
+  readonly budget: RateBudget | undefined;
 }
 
 /** Throws REQUEST_INVALID with every fault of a request that can be seen without its source. */

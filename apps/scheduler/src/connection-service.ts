@@ -33,6 +33,7 @@ import { isConnectionId, isTidemarkError, TidemarkError } from '@tidemark/model'
 import { tenantOf, type CallContext } from '@tidemark/rpc';
 import type { ConnectionAdministration } from './connection-administration.js';
 import {
+  fromBudgetMessage,
   fromGuardMessage,
   fromScheduleMessage,
   toConnectionMessage,
@@ -47,6 +48,7 @@ import type { Connections } from './connections.js';
 import type { Connectors } from './connectors.js';
 import { readPage } from './paging.js';
 import type { ScopeAdministration } from './scope-administration.js';
+import type { SyncPlanner } from './sync-planner.js';
 
 type Context = Pick<CallContext, 'metadata'>;
 
@@ -61,6 +63,7 @@ export interface ConnectionServiceParts {
   readonly removal: ConnectionRemoval;
   readonly states: ConnectionStates;
   readonly statuses: ConnectionStatuses;
+  readonly planner: Pick<SyncPlanner, 'plan'>;
 }
 
 /** ConnectionService; the tenant comes with the call. */
@@ -152,7 +155,9 @@ export class ConnectionServiceHandler {
     request: ResumeConnectionRequest,
     context: Context,
   ): Promise<ResumeConnectionResponse> {
-    return { connection: toConnectionMessage(await this.parts.states.resume(keyOf(request, context))) };
+    const connection = await this.parts.states.resume(keyOf(request, context));
+    await this.parts.planner.plan(connection);
+    return { connection: toConnectionMessage(connection) };
   }
 
   async getStatus(request: GetStatusRequest, context: Context): Promise<GetStatusResponse> {
@@ -179,6 +184,7 @@ function toRequest(spec: ConnectionSpec | undefined, context: Context): Connecti
     scope: spec.scope?.models,
     schedule: fromScheduleMessage(spec.schedule),
     guard: fromGuardMessage(spec.guard),
+    budget: fromBudgetMessage(spec.budget),
   };
 }
 

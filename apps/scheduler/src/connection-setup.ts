@@ -1,4 +1,4 @@
-import { dueEntries } from '@tidemark/model';
+import type { Cadences } from './cadences.js';
 import type { Connection } from './connection.js';
 import { notFound } from './connection-states.js';
 import type { Connections } from './connections.js';
@@ -8,6 +8,7 @@ import type { RunActions } from './run-actions.js';
 import type { RunRequests } from './run-requests.js';
 import type { ScopePurges } from './scope-purge.js';
 import type { Schedules } from './schedules.js';
+import type { SyncPlanner } from './sync-planner.js';
 import type { StoreClient } from './store-client.js';
 
 /** What became of a change. */
@@ -23,7 +24,9 @@ export class ConnectionSetup {
   constructor(
     private readonly connections: Connections,
     private readonly store: StoreClient,
-    private readonly schedules: Schedules,
+    private readonly schedules: Pick<Schedules, 'remove'>,
+    private readonly cadences: Pick<Cadences, 'open' | 'keepOnly'>,
+    private readonly planner: Pick<SyncPlanner, 'plan'>,
     private readonly requests: RunRequests,
     private readonly actions: RunActions,
     private readonly purges: ScopePurges,
@@ -38,7 +41,7 @@ export class ConnectionSetup {
   private async demandThere(connection: Connection): Promise<void> {
     const now = await this.connections.find(connection);
     if (now !== undefined && now.state !== 'DELETING') return;
-    await this.schedules.set(connection, []);
+    await this.schedules.remove(connection);
     await removeOrphan(connection, this.connections, this.store);
     await this.connections.remove(connection);
     throw notFound();
@@ -48,29 +51,25 @@ export class ConnectionSetup {
     const purging = await this.store.openConnection(connection);
     if (purging) this.purges.start(connection);
     else if (connection.purge !== undefined) await this.connections.endPurge(connection);
-    await this.schedules.set(
-      { tenantId: connection.tenantId, id: connection.id },
-      dueEntries(connection.schedule, scheduledModels(connection)),
-    );
     await this.actions.followScope(connection);
-    const backfill = connection.setup?.backfill ?? [];
-    const runs = await this.requests.start(
-      connection,
-      backfill.map((model) => ({ model, kind: 'FULL' })),
-      'BACKFILL',
-    );
+    const runs = await this.backfill(connection);
     if (connection.setup !== undefined) await this.connections.endSetup(connection, connection.setup.since);
+    await this.planner.plan(connection);
     return { runs, purging };
   }
-}
 
-/** A connection's models in scope, as far as schedules mind. */
-function scheduledModels({
-  scope,
-  catalogue,
-}: Connection): { name: string; delta: boolean; webhook: boolean }[] {
-  return scope.models.map(({ model }) => {
-    const capabilities = catalogue.find(({ name }) => name === model)?.capabilities;
-    return { name: model, delta: capabilities?.delta ?? false, webhook: capabilities?.webhook ?? false };
-  });
+  private async backfill(connection: Connection): Promise<Run[]> {
+    await this.cadences.open(connection, []);
+    // A model that comes back one day begins anew.
+    await this.cadences.keepOnly(
+      connection,
+      connection.scope.models.map(({ model }) => model),
+    );
+    const models = connection.setup?.backfill ?? [];
+    return this.requests.start(
+      connection,
+      models.map((model) => ({ model, kind: 'FULL' })),
+      'BACKFILL',
+    );
+  }
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { SyncRunState } from '@tidemark/model';
 import { ConnectionStates } from './connection-states.js';
 import type { ControlDatabase } from './mongo-collections.js';
+import { MongoCadences } from './mongo-cadences.js';
 import { MongoConnections } from './mongo-connections.js';
 import { MongoRuns } from './mongo-runs.js';
 import { RunActions } from './run-actions.js';
@@ -36,7 +37,7 @@ beforeAll(async () => {
   runs = new MongoRuns(db);
   const wake = () => void wakes++;
   actions = new RunActions(runs, wake);
-  requests = new RunRequests(runs, connections, wake);
+  requests = new RunRequests(runs, new MongoCadences(db), wake);
   states = new ConnectionStates(connections, actions);
 });
 afterAll(() => database.drop());
@@ -54,7 +55,6 @@ const startAll = () =>
     'MANUAL',
   );
 const stateOf = async (id: string) => (await actions.find('acme', id)).state;
-const due = (model: string) => requests.due({ connection: hr, model, kind: 'FULL' });
 
 describe('requests for runs', () => {
   test('of models that depend on each other go in their order, and wait for each other', async () => {
@@ -65,29 +65,6 @@ describe('requests for runs', () => {
       started.map(({ id }) => id),
     );
     expect(wakes).toBe(1);
-  });
-
-  test('by a wake-up do nothing while the connection is paused', async () => {
-    await states.pause(hr);
-    expect(await due('employees')).toBe(true);
-    expect(await db.runs.countDocuments()).toBe(0);
-  });
-
-  test('by a wake-up leave a run alone that a person paused', async () => {
-    const [run] = await startAll();
-    await actions.act('acme', run?.id ?? '', 'PAUSE');
-    await due('departments');
-    expect(await db.runs.countDocuments({ model: 'departments' })).toBe(1);
-  });
-
-  test('by a wake-up of a model that left the scope do nothing', async () => {
-    expect(await due('jobs')).toBe(true);
-    expect(await db.runs.countDocuments()).toBe(0);
-  });
-
-  test('by a wake-up of a connection that is gone say so', async () => {
-    await db.connections.deleteMany({});
-    expect(await due('employees')).toBe(false);
   });
 });
 

@@ -1,69 +1,116 @@
 import type { ConnectionStatus, ModelStatistics, ModelStatus } from '@tidemark/contracts';
-import { isTidemarkError } from '@tidemark/model';
+import { explainSync, isTidemarkError, type PlannedSync, type SyncPlan } from '@tidemark/model';
+import type { BreakerState } from '@tidemark/runtime';
+import type { Cadences } from './cadences.js';
 import { connectionKey, type Connection, type ConnectionKey } from './connection.js';
 import { toStateMessage } from './connection-messages.js';
 import type { Connections } from './connections.js';
 import type { Connectors } from './connectors.js';
+import type { Run } from './run.js';
+import { toWireKind, toWireState } from './run-messages.js';
 import { summarize } from './run-summary.js';
+import { waitNote } from './run-wait.js';
 import type { Runs } from './runs.js';
-import type { NextDue, Schedules } from './schedules.js';
 import type { StoreClient } from './store-client.js';
+import type { KnownConnection, SyncPlanner } from './sync-planner.js';
 
 const MAX_CONNECTIONS = 1_000;
-const AT_ONCE = 8;
+/** Counts are the store's, a call a connection. */
+const AT_ONCE = 32;
+
+/** A connection with what there is to tell of it. */
+interface Subject extends KnownConnection {
+  readonly plan: SyncPlan;
+  readonly newest: ReadonlyMap<string, Run>;
+}
 
 /** Tells how connections stand. */
 export class ConnectionStatuses {
   constructor(
     private readonly connections: Connections,
-    private readonly runs: Runs,
-    private readonly schedules: Schedules,
-    private readonly store: StoreClient,
-    private readonly connectors: Connectors,
+    private readonly runs: Pick<Runs, 'unfinished' | 'findAll'>,
+    private readonly cadences: Pick<Cadences, 'find' | 'ofTenant'>,
+    private readonly planner: Pick<SyncPlanner, 'preview'>,
+    private readonly store: Pick<StoreClient, 'getStatistics'>,
+    private readonly connectors: Pick<Connectors, 'breakersOf'>,
   ) {}
 
   /** All of a tenant's, in order of id; at most 1000. */
   async ofTenant(tenantId: string): Promise<ConnectionStatus[]> {
-    const connections = await this.connections.list(tenantId, MAX_CONNECTIONS);
+    const [connections, cadences, unfinished] = await Promise.all([
+      this.connections.list(tenantId, MAX_CONNECTIONS),
+      this.cadences.ofTenant(tenantId),
+      this.runs.unfinished(tenantId),
+    ]);
+    const runs = byConnection(unfinished);
+    const known = connections.map((connection) => ({
+      connection,
+      cadences: cadences.get(connection.id) ?? [],
+      unfinished: runs.get(connection.id) ?? [],
+    }));
+    return this.tell(tenantId, known);
+  }
+
+  async of(connection: Connection): Promise<ConnectionStatus> {
+    const { tenantId, id } = connection;
+    const [cadences = [], unfinished] = await Promise.all([
+      this.cadences.find(connection),
+      this.runs.unfinished(tenantId, id),
+    ]);
+    const [status] = await this.tell(tenantId, [{ connection, cadences, unfinished }]);
+    if (status === undefined) throw new Error('a connection has a status');
+    return status;
+  }
+
+  private async tell(tenantId: string, known: readonly KnownConnection[]): Promise<ConnectionStatus[]> {
+    const now = new Date();
+    const ids = known.flatMap(({ cadences }) => cadences.flatMap(({ lastRun }) => lastRun ?? []));
+    const [plans, found] = await Promise.all([
+      this.planner.preview(now, known),
+      this.runs.findAll(tenantId, ids),
+    ]);
+    const runs = byConnection(found);
+    const subjects = known.map((each, index): Subject => {
+      const own = [...(runs.get(each.connection.id) ?? []), ...each.unfinished];
+      return { ...each, plan: plans[index] ?? { due: [], next: [] }, newest: newestByModel(own) };
+    });
     const statuses: ConnectionStatus[] = [];
-    for (let start = 0; start < connections.length; start += AT_ONCE) {
-      statuses.push(
-        ...(await Promise.all(
-          connections.slice(start, start + AT_ONCE).map((connection) => this.of(connection)),
-        )),
-      );
+    for (let start = 0; start < subjects.length; start += AT_ONCE) {
+      const some = subjects.slice(start, start + AT_ONCE);
+      statuses.push(...(await Promise.all(some.map((subject) => this.tellOne(now, subject)))));
     }
     return statuses;
   }
 
-  async of(connection: Connection): Promise<ConnectionStatus> {
-    const key = { tenantId: connection.tenantId, id: connection.id };
-    const models = connection.scope.models.map(({ model }) => model);
-    const [statistics, newest, certified, next] = await Promise.all([
-      this.statistics(key),
-      this.runs.newest(key, models),
-      this.runs.certifiedTimes(key, models),
-      connection.state === 'ACTIVE' ? this.schedules.next(key) : [],
-    ]);
+  private async tellOne(now: Date, subject: Subject): Promise<ConnectionStatus> {
+    const { connection } = subject;
+    const statistics = await this.statistics({ tenantId: connection.tenantId, id: connection.id });
     return {
       connectionId: connection.id,
       state: toStateMessage(connection.state),
       stateReason: connection.stateReason,
-      models: models.map((model): ModelStatus => {
-        const counts = statistics.find((each) => each.model === model);
-        const run = newest.find((each) => each.model === model);
-        return {
+      models: connection.scope.models.map(({ model }) =>
+        toModelStatus(
+          now,
+          subject,
           model,
-          recordCount: counts?.recordCount ?? 0n,
-          quarantinedCount: counts?.quarantinedCount ?? 0n,
-          lastFullTime: certified.get(model),
-          nextFullTime: timeOf(next, model, 'FULL'),
-          nextDeltaTime: timeOf(next, model, 'DELTA'),
-          lastRunId: run?.id,
-          lastRunSummary: run === undefined ? '' : summarize(run, new Date()),
-        };
-      }),
-      breaker: this.connectors.breakerState(connectionKey(connection)).toUpperCase().replace('-', '_'),
+          statistics.find((each) => each.model === model),
+        ),
+      ),
+      ...this.breakers(connection),
+    };
+  }
+
+  private breakers(
+    connection: Connection,
+  ): Pick<ConnectionStatus, 'breaker' | 'connectorBreaker' | 'nextProbeTime'> {
+    const { connector } = connection;
+    const { own, connectors } = this.connectors.breakersOf({ breaker: connectionKey(connection), connector });
+    return {
+      breaker: stateName(own?.state),
+      connectorBreaker: stateName(connectors?.state),
+      // Both have to let the probe through.
+      nextProbeTime: latest(own?.nextProbeTime, connectors?.nextProbeTime),
     };
   }
 
@@ -78,6 +125,56 @@ export class ConnectionStatuses {
   }
 }
 
-function timeOf(next: readonly NextDue[], model: string, kind: NextDue['kind']): Date | undefined {
-  return next.find((each) => each.model === model && each.kind === kind)?.time;
+function stateName(state: BreakerState = 'closed'): string {
+  return state.toUpperCase().replace('-', '_');
+}
+
+function latest(one: Date | undefined, other: Date | undefined): Date | undefined {
+  return one !== undefined && other !== undefined && one < other ? other : (one ?? other);
+}
+
+function byConnection(runs: readonly Run[]): ReadonlyMap<string, readonly Run[]> {
+  const grouped = new Map<string, Run[]>();
+  for (const run of runs) {
+    const own = grouped.get(run.connectionId);
+    if (own === undefined) grouped.set(run.connectionId, [run]);
+    else own.push(run);
+  }
+  return grouped;
+}
+
+function newestByModel(runs: readonly Run[]): ReadonlyMap<string, Run> {
+  return new Map(runs.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map((run) => [run.model, run]));
+}
+
+function toModelStatus(
+  now: Date,
+  { plan, cadences, unfinished, newest }: Subject,
+  model: string,
+  counts: ModelStatistics | undefined,
+): ModelStatus {
+  const next = (kind: PlannedSync['kind']) =>
+    plan.next.find((each) => each.model === model && each.kind === kind);
+  const [full, delta, run] = [next('FULL'), next('DELTA'), newest.get(model)];
+  const told = (each: Run) => summarize(each, now, waitNote(each, unfinished));
+  return {
+    model,
+    recordCount: counts?.recordCount ?? 0n,
+    quarantinedCount: counts?.quarantinedCount ?? 0n,
+    lastFullTime: cadences.find((each) => each.model === model && each.kind === 'FULL')?.lastCertified,
+    nextFullTime: full?.time,
+    nextDeltaTime: delta?.time,
+    nextFullReason: full === undefined ? '' : explainSync(now, full),
+    nextDeltaReason: delta === undefined ? '' : explainSync(now, delta),
+    lastRunId: run?.id,
+    lastRunSummary: run === undefined ? '' : told(run),
+    unfinishedRuns: unfinished
+      .filter((each) => each.model === model)
+      .map((each) => ({
+        runId: each.id,
+        kind: toWireKind(each.kind),
+        state: toWireState(each.state),
+        summary: told(each),
+      })),
+  };
 }

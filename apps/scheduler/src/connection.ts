@@ -1,4 +1,4 @@
-import type { ConnectionState, ModelScopeSpec, ScheduleSpec } from '@tidemark/model';
+import type { ConnectionState, ModelScopeSpec, RateBudget, ScheduleSpec } from '@tidemark/model';
 
 /** A model as discovery found it. */
 export interface CatalogueEntry {
@@ -41,6 +41,8 @@ export interface ConnectionSettings {
   readonly scope: ConnectionScope;
   readonly schedule: ScheduleSpec;
   readonly guard: GuardSpec;
+  /** Absent: none. */
+  readonly budget?: RateBudget;
 }
 
 /** Work that a stored change still asks for; done again from the start after a crash. */

@@ -31,7 +31,7 @@ export interface Connections {
   claimRetention(now: Date, until: Date): Promise<Connection | undefined>;
   /** Notes when retention is due again. */
   setRetainTime(connection: Connection, time: Date): Promise<void>;
-  /** Removes a DELETING connection with its runs and leases. Nothing happens if another was made of its name since. */
+  /** Removes a DELETING connection with its runs, cadences and leases. Nothing happens if another was made of its name since. */
   remove(connection: Connection): Promise<void>;
   /** Connections of any tenant that are being deleted, or whose setup or purge was left alone since before a time. */
   unfinished(before: { readonly setup: Date; readonly purge: Date }, limit: number): Promise<Connection[]>;

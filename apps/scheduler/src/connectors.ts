@@ -5,18 +5,16 @@ import {
   type ReadResponse,
   type SourceSettings,
 } from '@tidemark/contracts';
-import { isModelName, isOutage, isTidemarkError, TidemarkError } from '@tidemark/model';
+import { isModelName, TidemarkError } from '@tidemark/model';
 import { createClient, fastDefinition, type FastDefinition, type RpcClient } from '@tidemark/rpc';
-import { Breakers, type BreakerState } from '@tidemark/runtime';
 import type { CatalogueEntry } from './connection.js';
 import { fromModelMessage } from './connection-messages.js';
+import { SourceBreakers } from './source-breakers.js';
 
 type Client = RpcClient<FastDefinition<typeof ConnectorServiceDefinition>>;
 
 const DESCRIBE_DEADLINE_MS = 5_000;
 const CALL_DEADLINE_MS = 60_000;
-/** Longer than any call: a slow first page is no outage. */
-const BREAKER_TIMEOUT_MS = 300_000;
 const MAX_MODELS = 1_000;
 /** The catalogue is part of the connection's document, whose bound is 16 MiB. */
 const MAX_CATALOGUE_BYTES = 8 * 1024 * 1024;
@@ -29,19 +27,14 @@ export interface SourceTarget {
   readonly settings: SourceSettings;
 }
 
-/** The connectors that the operator configured, behind a circuit breaker for each connection. */
+/** The connectors that the operator configured, behind a circuit breaker for each of them and each connection. */
 export class Connectors {
   private readonly clients: ReadonlyMap<string, Client>;
-  private readonly breakers = new Breakers({
-    timeoutMs: BREAKER_TIMEOUT_MS,
-    volumeThreshold: 5,
-    errorThresholdPercentage: 50,
-    resetTimeoutMs: 20_000,
-    windowMs: 120_000,
-    isOutage: (error) => isTidemarkError(error) && isOutage(error.reason),
-  });
-
-  constructor(addresses: ReadonlyMap<string, string>, internalToken: string) {
+  constructor(
+    addresses: ReadonlyMap<string, string>,
+    internalToken: string,
+    private readonly breakers: SourceBreakers = new SourceBreakers(),
+  ) {
     const definition = fastDefinition(ConnectorServiceDefinition);
     const options = { credential: { internalToken }, defaultDeadlineMs: CALL_DEADLINE_MS };
     this.clients = new Map(
@@ -54,15 +47,18 @@ export class Connectors {
     return [...this.clients.keys()].sort();
   }
 
-  /** Throws CONNECTOR_NOT_FOUND, SERVICE_UNAVAILABLE. */
+  /** Throws CONNECTOR_NOT_FOUND, SERVICE_UNAVAILABLE, CIRCUIT_OPEN. */
   async describe(connector: string): Promise<DescribeResponse> {
-    return this.client(connector).describe({}, { deadlineMs: DESCRIBE_DEADLINE_MS });
+    const client = this.client(connector);
+    return this.breakers.callConnector(connector, (signal) =>
+      client.describe({}, { signal, deadlineMs: DESCRIBE_DEADLINE_MS }),
+    );
   }
 
   /** What keeps the source from being read; empty if nothing does. */
   async check(target: SourceTarget): Promise<readonly string[]> {
     const client = this.client(target.connector);
-    const { problems } = await this.guarded(target, (signal) =>
+    const { problems } = await this.breakers.run(target, (signal) =>
       client.check({ settings: target.settings }, { signal }),
     );
     return problems;
@@ -71,7 +67,7 @@ export class Connectors {
   /** The source's models. Throws SOURCE_CONTRACT_BROKEN for a catalogue beyond its bounds. */
   async discover(target: SourceTarget): Promise<CatalogueEntry[]> {
     const client = this.client(target.connector);
-    const { models } = await this.guarded(target, (signal) =>
+    const { models } = await this.breakers.run(target, (signal) =>
       client.discover({ settings: target.settings }, { signal }),
     );
     const catalogue = models.map(fromModelMessage);
@@ -79,42 +75,39 @@ export class Connectors {
     return catalogue;
   }
 
-  /** Reads a model. The breaker sees whether the stream begins, and whether an outage ends it. */
+  /** Reads a model. The breakers see whether the stream begins, and whether an outage ends it. */
   async *read(target: SourceTarget, request: ReadRequest, signal: AbortSignal): AsyncGenerator<ReadResponse> {
-    const stream = this.client(target.connector).read(request, { signal })[Symbol.asyncIterator]();
+    const ending = new AbortController();
+    const options = { signal: AbortSignal.any([signal, ending.signal]) };
+    const stream = this.client(target.connector).read(request, options)[Symbol.asyncIterator]();
+    const first = (timeout: AbortSignal): Promise<IteratorResult<ReadResponse>> => {
+      timeout.addEventListener('abort', () => ending.abort(), { once: true });
+      return stream.next();
+    };
     try {
-      let next = await this.guarded(target, () => stream.next(), signal);
+      let next = await this.breakers.run(target, first, signal);
       while (next.done !== true) {
         yield next.value;
-        next = await stream.next().catch((error: unknown) => this.report(target, error, signal));
+        next = await stream.next().catch((error: unknown) => {
+          if (!signal.aborted) this.breakers.report(target, error);
+          throw error;
+        });
       }
     } finally {
+      // First the call, for the stream closes only once what was asked of it is settled.
+      ending.abort();
       await stream.return?.();
     }
   }
 
-  /** Where a connection's breaker stands. */
-  breakerState(breaker: string): BreakerState {
-    return this.breakers.list().find(({ name }) => name === breaker)?.state ?? 'closed';
+  /** How the breakers of a connection and of its connector stand; undefined for one that no call has passed of late. */
+  breakersOf(target: Pick<SourceTarget, 'breaker' | 'connector'>): ReturnType<SourceBreakers['peek']> {
+    return this.breakers.peek(target);
   }
 
   close(): void {
     this.breakers.shutdown();
     for (const client of this.clients.values()) client.close();
-  }
-
-  private guarded<T>(
-    target: SourceTarget,
-    call: (signal: AbortSignal) => Promise<T>,
-    signal?: AbortSignal,
-  ): Promise<T> {
-    return this.breakers.get(target.breaker).run(call, signal);
-  }
-
-  /** Lets the breaker count a failure in the middle of a stream. */
-  private async report(target: SourceTarget, failure: unknown, signal: AbortSignal): Promise<never> {
-    if (signal.aborted || !(isTidemarkError(failure) && isOutage(failure.reason))) throw failure;
-    return this.guarded(target, () => Promise.reject(failure));
   }
 
   private client(connector: string): Client {

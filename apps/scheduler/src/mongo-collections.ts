@@ -1,4 +1,11 @@
-import type { ConnectionState, Intervals, RoleName } from '@tidemark/model';
+import type {
+  BudgetCause,
+  BudgetState,
+  ConnectionState,
+  Intervals,
+  RateBudget,
+  RoleName,
+} from '@tidemark/model';
 import type { Binary, Collection, Db, MongoClient } from 'mongodb';
 import type { CatalogueEntry, ConnectionScope, GuardSpec, PendingPurge, PendingSetup } from './connection.js';
 import type { Run, RunEnd } from './run.js';
@@ -15,6 +22,7 @@ export interface ConnectionDocument {
   /** Intervals of models as a list, for their names may hold dots. */
   schedule: Intervals & { models: readonly (Intervals & { model: string })[] };
   guard: GuardSpec;
+  budget?: RateBudget;
   state: ConnectionState;
   stateReason: string;
   catalogue: readonly (Omit<CatalogueEntry, 'jsonSchema'> & { jsonSchema: Binary })[];
@@ -72,6 +80,48 @@ export interface SettingDocument {
   sealed: Binary;
 }
 
+/** What became of the runs of one kind of a model. */
+export interface CadenceDocument {
+  lastRun?: string;
+  lastRequest?: Date;
+  lastStart?: Date;
+  lastSuccess?: Date;
+  lastCertified?: Date;
+  lastFailure?: Date;
+  failuresInARow?: number;
+  /** The run that was last counted as a failure. */
+  lastFailed?: string;
+}
+
+/** The cadences of a connection; `_id` is `tenant/connection`. */
+export interface CadencesDocument {
+  _id: string;
+  tenant: string;
+  connection: string;
+  /** The connection's. */
+  createTime: Date;
+  /** By `kind:model`, with slashes for the dots in the model's name. */
+  syncs: Record<string, CadenceDocument>;
+}
+
+/** Since when there have been schedulers at work. */
+export interface UptimeDocument {
+  _id: 'schedulers';
+  since: Date;
+  /** When one of them last said so. */
+  seen: Date;
+}
+
+/** A rate budget as stored; its `_id` is the account's. One that a source only blocked has no more than that. */
+export interface BudgetDocument extends Partial<BudgetState> {
+  _id: string;
+  blockedUntil: number;
+  /** What the last claim was told. */
+  answer?: { granted: number; waitMs: number; cause: BudgetCause };
+  /** When it may go. */
+  expireTime: Date;
+}
+
 /** Agenda's own collection. */
 export const JOBS_COLLECTION = 'agendaJobs';
 
@@ -82,6 +132,9 @@ export class ControlDatabase {
   readonly leases: Collection<LeaseDocument>;
   readonly apiKeys: Collection<ApiKeyDocument>;
   readonly settings: Collection<SettingDocument>;
+  readonly cadences: Collection<CadencesDocument>;
+  readonly uptime: Collection<UptimeDocument>;
+  readonly budgets: Collection<BudgetDocument>;
 
   constructor(
     readonly client: MongoClient,
@@ -92,6 +145,9 @@ export class ControlDatabase {
     this.leases = db.collection('leases');
     this.apiKeys = db.collection('api_keys');
     this.settings = db.collection('settings');
+    this.cadences = db.collection('cadences');
+    this.uptime = db.collection('uptime');
+    this.budgets = db.collection('budgets');
   }
 
   /** Creates the indexes. Safe to repeat. */
@@ -113,10 +169,16 @@ export class ControlDatabase {
         key: { state: 1, notBefore: 1 },
         partialFilterExpression: { state: { $in: ['WAITING', 'RUNNING'] } },
       },
+      {
+        key: { tenant: 1, connection: 1, state: 1 },
+        partialFilterExpression: { state: { $in: ['WAITING', 'RUNNING', 'PAUSED', 'HELD'] } },
+      },
       { key: { queued: 1 }, unique: true, partialFilterExpression: { queued: { $type: 'string' } } },
       { key: { running: 1 }, unique: true, partialFilterExpression: { running: { $type: 'string' } } },
     ]);
+    await this.cadences.createIndexes([{ key: { tenant: 1 } }]);
     await this.leases.createIndexes([{ key: { tenant: 1, connection: 1 } }]);
+    await this.budgets.createIndexes([{ key: { expireTime: 1 }, expireAfterSeconds: 0 }]);
     await this.db.collection(JOBS_COLLECTION).createIndexes([
       // Agenda's unique() alone does not keep two schedulers from inserting the same wake-up.
       { key: { 'data.key': 1 }, unique: true, partialFilterExpression: { 'data.key': { $type: 'string' } } },

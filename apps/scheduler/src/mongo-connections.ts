@@ -116,6 +116,7 @@ export class MongoConnections implements Connections {
         return;
       await this.db.runs.deleteMany(owned, { session });
       await this.db.leases.deleteMany(owned, { session });
+      await this.db.cadences.deleteOne(keyFilter(connection), { session });
       await this.db.connections.deleteOne(keyFilter(connection), { session });
     });
   }

@@ -20,6 +20,7 @@ const DUE_PER_CONNECTION = 20;
 const DUE_PER_TENANT = 40;
 const DUE_TENANTS = 500;
 const MAX_RUNNING = 10_000;
+const MAX_UNFINISHED = 10_000;
 
 /** Runs in the control database. */
 export class MongoRuns implements Runs {
@@ -52,6 +53,21 @@ export class MongoRuns implements Runs {
 
   async find(tenantId: string, id: string): Promise<Run | undefined> {
     return optional(await this.db.runs.findOne({ _id: id, tenant: tenantId }));
+  }
+
+  async findAll(tenantId: string, ids: readonly string[]): Promise<Run[]> {
+    const documents = await this.db.runs.find({ _id: { $in: [...ids] }, tenant: tenantId }).toArray();
+    return documents.map(fromRunDocument);
+  }
+
+  async unfinished(tenantId: string, connectionId?: string): Promise<Run[]> {
+    const filter: Filter<RunDocument> = {
+      tenant: tenantId,
+      ...(connectionId === undefined ? {} : { connection: connectionId }),
+      state: { $in: ['WAITING', 'RUNNING', 'PAUSED', 'HELD'] },
+    };
+    const documents = await this.db.runs.find(filter).sort({ _id: 1 }).limit(MAX_UNFINISHED).toArray();
+    return documents.map(fromRunDocument);
   }
 
   async list({ tenantId, connectionId, before, limit }: RunQuery): Promise<Run[]> {
@@ -111,10 +127,6 @@ export class MongoRuns implements Runs {
       .sort({ _id: 1 })
       .toArray();
     return documents.map(fromRunDocument);
-  }
-
-  async stands(key: LeaseKey, state: SyncRunState): Promise<boolean> {
-    return (await this.db.runs.findOne({ ...ofKey(key), state }, { projection: { _id: 1 } })) !== null;
   }
 
   async due(now: Date): Promise<Run[]> {

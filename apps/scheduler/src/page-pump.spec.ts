@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Page, ReadEnd, ReadResponse, SourceWait } from '@tidemark/contracts';
+import type { Page, ReadEnd, SourceWait } from '@tidemark/contracts';
 import { TidemarkError } from '@tidemark/model';
+import type { Hold, PacedResponse } from './paced-read.js';
 import { pumpPages, type PageSink } from './page-pump.js';
 
 const END: ReadEnd = {
@@ -9,9 +10,9 @@ const END: ReadEnd = {
   expectedRecords: undefined,
   deltaCheckpoint: new Uint8Array(0),
 };
-const end: ReadResponse = { message: { $case: 'end', value: END } };
+const end: PacedResponse = { message: { $case: 'end', value: END } };
 
-function page(number: number): ReadResponse {
+function page(number: number): PacedResponse {
   const value = { records: [], rejected: [], checkpoint: Uint8Array.of(number), expectedRecords: undefined };
   return { message: { $case: 'page', value } };
 }
@@ -21,7 +22,7 @@ class Source {
   given = 0;
   closed = false;
 
-  async *read(...messages: ReadResponse[]): AsyncGenerator<ReadResponse> {
+  async *read(...messages: PacedResponse[]): AsyncGenerator<PacedResponse> {
     try {
       for (const message of messages) {
         this.given++;
@@ -36,6 +37,7 @@ class Source {
 class Sink implements PageSink {
   readonly committed: number[] = [];
   readonly waits: SourceWait[] = [];
+  readonly holds: Hold[] = [];
   beforeCommit: (number: number) => Promise<void> | void = () => undefined;
 
   async commit({ checkpoint }: Page): Promise<void> {
@@ -46,10 +48,14 @@ class Sink implements PageSink {
   wait(wait: SourceWait): void {
     this.waits.push(wait);
   }
+
+  hold(hold: Hold): void {
+    this.holds.push(hold);
+  }
 }
 
 const never = new AbortController().signal;
-const hangs: AsyncIterator<ReadResponse> = { next: () => new Promise(() => undefined) };
+const hangs: AsyncIterator<PacedResponse> = { next: () => new Promise(() => undefined) };
 
 describe('pumping pages', () => {
   test('commits them in order and gives back the closing message', async () => {
@@ -80,7 +86,7 @@ describe('pumping pages', () => {
   });
 
   test('fails with what the stream failed with, after the pages before are committed', async () => {
-    async function* broken(): AsyncGenerator<ReadResponse> {
+    async function* broken(): AsyncGenerator<PacedResponse> {
       yield page(0);
       throw new TidemarkError('SOURCE_GONE', 'deleted');
     }
@@ -137,6 +143,18 @@ describe('pumping pages', () => {
     );
     expect(sink.waits).toEqual([wait]);
     expect(sink.committed).toEqual([0]);
+  });
+
+  test('passes on that the read waits by itself, and is patient for as long', async () => {
+    const hold: Hold = { ms: 60_000, note: 'it waits for its budget', goesOn: false };
+    async function* held(): AsyncGenerator<PacedResponse> {
+      yield { message: { $case: 'hold', value: hold } };
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      yield end;
+    }
+    const sink = new Sink();
+    await expect(pumpPages(held(), sink, never, 5)).resolves.toEqual({ end: END });
+    expect(sink.holds).toEqual([hold]);
   });
 
   test('takes a silent source for an outage in the end', async () => {

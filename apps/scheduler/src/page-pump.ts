@@ -1,6 +1,7 @@
-import type { Page, ReadEnd, ReadResponse, SourceWait } from '@tidemark/contracts';
+import type { Page, ReadEnd, SourceWait } from '@tidemark/contracts';
 import { TidemarkError } from '@tidemark/model';
 import { fromDuration } from './connection-messages.js';
+import type { Hold, PacedResponse } from './paced-read.js';
 
 /** A source that sends nothing for so long, beyond what it asked to wait, is taken for an outage. */
 const SILENCE_MS = 300_000;
@@ -11,6 +12,8 @@ export interface PageSink {
   commit(page: Page): Promise<void>;
   /** The source asked to wait. */
   wait(wait: SourceWait): void;
+  /** The read waits by itself before it asks the source for more. */
+  hold(hold: Hold): void;
 }
 
 /** How a read ended: with the connector's closing message, or at a page boundary because it was asked to stop. */
@@ -22,7 +25,7 @@ export type PumpResult = { readonly end: ReadEnd } | { readonly stopped: true };
  * that ends without its closing message: it has told nothing about what it did not send.
  */
 export async function pumpPages(
-  messages: AsyncIterator<ReadResponse>,
+  messages: AsyncIterator<PacedResponse>,
   sink: PageSink,
   stop: AbortSignal,
   silenceMs: number = SILENCE_MS,
@@ -47,6 +50,11 @@ export async function pumpPages(
         patience =
           silenceMs + (message.value.duration === undefined ? 0 : fromDuration(message.value.duration));
         break;
+      case 'hold':
+        next = receive(messages);
+        sink.hold(message.value);
+        patience = silenceMs + message.value.ms;
+        break;
       case 'end':
         return { end: message.value };
       case undefined:
@@ -60,7 +68,7 @@ export async function pumpPages(
 }
 
 /** Asks for the next message. It may fail before anybody waits for it: then whoever waits in the end is told. */
-function receive(messages: AsyncIterator<ReadResponse>): Promise<IteratorResult<ReadResponse>> {
+function receive(messages: AsyncIterator<PacedResponse>): Promise<IteratorResult<PacedResponse>> {
   const next = messages.next();
   next.catch(() => undefined);
   return next;
@@ -68,13 +76,13 @@ function receive(messages: AsyncIterator<ReadResponse>): Promise<IteratorResult<
 
 /** The next message; undefined if `stop` aborts before it is there. */
 function orStop(
-  next: Promise<IteratorResult<ReadResponse>>,
+  next: Promise<IteratorResult<PacedResponse>>,
   stop: AbortSignal,
   patienceMs: number,
-): Promise<IteratorResult<ReadResponse> | undefined> {
+): Promise<IteratorResult<PacedResponse> | undefined> {
   if (stop.aborted) return Promise.resolve(undefined);
   let release = (): void => undefined;
-  const first = new Promise<IteratorResult<ReadResponse> | undefined>((resolve, reject) => {
+  const first = new Promise<IteratorResult<PacedResponse> | undefined>((resolve, reject) => {
     const onStop = (): void => resolve(undefined);
     const timer = setTimeout(() => {
       reject(

@@ -19,6 +19,8 @@ export class RunActions {
   constructor(
     private readonly runs: Runs,
     private readonly wake: () => void,
+    /** A run of a connection moved that the next ones may have waited for. */
+    private readonly onMoved?: (connection: ConnectionKey) => void,
   ) {}
 
   /** Does an action to a run. Throws RUN_NOT_FOUND, RUN_STATE_CONFLICT. */
@@ -30,6 +32,7 @@ export class RunActions {
       const changed = await this.runs.change(run, patch);
       if (changed === undefined) continue;
       if (patch.state === 'WAITING') this.wake();
+      if (patch.state !== undefined) this.onMoved?.({ tenantId, id: run.connectionId });
       return changed;
     }
     throw new TidemarkError('SERVICE_UNAVAILABLE', 'the run changes too fast; try again');

@@ -7,7 +7,10 @@ import { createLogger } from '@tidemark/runtime';
 import type { Connection } from './connection.js';
 import { Connectors } from './connectors.js';
 import { MongoConnections } from './mongo-connections.js';
+import { MongoRateBudgets } from './mongo-rate-budgets.js';
 import { MongoRuns } from './mongo-runs.js';
+import { PacedReads } from './paced-read.js';
+import { Pacer } from './pacer.js';
 import type { Run } from './run.js';
 import { RunExecution } from './run-execution.js';
 import { settlement, type RunOutcome } from './run-outcome.js';
@@ -88,7 +91,8 @@ beforeEach(async () => {
 /** Works on a run until its outcome. */
 async function work(changes: Partial<Run> = {}): Promise<RunOutcome> {
   const parts = {
-    ...{ runs: new MongoRuns(database.db), connections, store: end.store, connectors, logger },
+    ...{ runs: new MongoRuns(database.db), connections, store: end.store, logger },
+    reads: new PacedReads(connectors, new Pacer(new MongoRateBudgets(database.db), logger)),
     targets: new SourceTargets(new Keyring(randomBytes(32), [])),
   };
   const run = aRun({ state: 'RUNNING', ...changes });

@@ -1,14 +1,14 @@
 import type { BeginRunResponse, Lease, Page, ReadEnd, SourceWait } from '@tidemark/contracts';
-import { isTidemarkError, mayYield, type TidemarkError } from '@tidemark/model';
+import { budgetKind, isTidemarkError, mayYield, type TidemarkError } from '@tidemark/model';
 import type { Logger } from '@tidemark/runtime';
 import type { Connection } from './connection.js';
 import { fromDuration } from './connection-messages.js';
 import type { Connections } from './connections.js';
-import type { Connectors } from './connectors.js';
 import { asTidemarkError } from './failure.js';
 import { toFinishRequest } from './finish-request.js';
 import { PageCommitter } from './page-committer.js';
 import { removeOrphan } from './orphans.js';
+import type { Hold, PacedReads } from './paced-read.js';
 import { pumpPages } from './page-pump.js';
 import { toReadRequest } from './read-request.js';
 import type { Run, RunEffort, RunEnd } from './run.js';
@@ -30,7 +30,7 @@ export interface ExecutionParts {
   readonly runs: Runs;
   readonly connections: Connections;
   readonly store: StoreClient;
-  readonly connectors: Connectors;
+  readonly reads: PacedReads;
   readonly targets: SourceTargets;
   readonly logger: Logger;
 }
@@ -175,13 +175,15 @@ export class RunExecution {
     });
     const reading = new AbortController();
     const signal = AbortSignal.any([reading.signal, this.lost]);
-    const messages = this.parts.connectors.read(target, request, signal);
+    const reader = { id: this.run.id, kind: budgetKind(this.run.kind, this.run.trigger) };
+    const messages = this.parts.reads.read(target, request, reader, signal);
     this.scope?.start();
     this.isReading = true;
     try {
       const sink = {
         commit: (page: Page) => committer.commit(page),
         wait: (wait: SourceWait) => this.waited(wait),
+        hold: (hold: Hold) => this.held(hold),
       };
       const result = await pumpPages(messages, sink, this.stopping.signal);
       await committer.drain();
@@ -196,6 +198,8 @@ export class RunExecution {
     } finally {
       this.isReading = false;
       reading.abort();
+      // What the read that was cut off here ends with is no news.
+      await messages.return(undefined).catch(() => undefined);
       await this.scope?.stop();
     }
   }
@@ -234,10 +238,14 @@ export class RunExecution {
   }
 
   private waited(wait: SourceWait): void {
-    const { waits, waitedMs } = this.effort;
     const ms = wait.duration === undefined ? 0 : fromDuration(wait.duration);
-    this.effort = { ...this.effort, waits: waits + 1, waitedMs: waitedMs + ms };
-    this.report({ note: waitNote(wait), effort: this.effort });
+    this.held({ ms, note: waitNote(wait), goesOn: false });
+  }
+
+  private held({ ms, note, goesOn }: Hold): void {
+    const { waits, waitedMs } = this.effort;
+    this.effort = { ...this.effort, waits: waits + (goesOn ? 0 : 1), waitedMs: waitedMs + ms };
+    this.report({ note, effort: this.effort });
   }
 
   private report(patch: RunPatch): void {

@@ -69,7 +69,8 @@ function toWireTrigger(trigger: SyncTrigger): WireTrigger {
   }
 }
 
-function toWireState(state: SyncRunState): WireState {
+/** A state on the wire. */
+export function toWireState(state: SyncRunState): WireState {
   switch (state) {
     case 'WAITING':
       return WireState.WAITING;

@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { inDependencyOrder, runId, type SyncKind, type SyncTrigger } from '@tidemark/model';
+import type { Cadences } from './cadences.js';
 import type { Connection } from './connection.js';
-import type { Connections } from './connections.js';
 import type { Run } from './run.js';
 import type { Runs } from './runs.js';
-import type { Due } from './schedules.js';
 
 /** Makes runs, each once: equal requests meet in the run that waits already. */
 export class RunRequests {
   constructor(
     private readonly runs: Runs,
-    private readonly connections: Connections,
+    private readonly cadences: Pick<Cadences, 'requested'>,
     /** Tells the workers that there is work. */
     private readonly wake: () => void,
   ) {}
@@ -43,22 +42,13 @@ export class RunRequests {
       });
       started.set(model, run);
     }
-    if (started.size > 0) this.wake();
-    return [...started.values()];
-  }
-
-  /**
-   * Asks for the run of a wake-up, unless the connection or the model does not sync or a person paused such a run. False if there is no
-   * such connection any more.
-   */
-  async due({ connection: key, model, kind }: Due): Promise<boolean> {
-    const connection = await this.connections.find(key);
-    if (connection?.state !== 'ACTIVE') return connection !== undefined;
-    const lease = { tenantId: key.tenantId, connectionId: key.id, model, kind };
-    if (!connection.scope.models.some((each) => each.model === model)) return true;
-    if (await this.runs.stands(lease, 'PAUSED')) return true;
-    await this.start(connection, [{ model, kind }], 'SCHEDULE');
-    return true;
+    const runs = [...started.values()];
+    if (runs.length === 0) return runs;
+    this.wake();
+    // A person's request takes no turn of the schedule until it starts: should it be cancelled before, the schedule goes on.
+    const turn = trigger === 'SCHEDULE' || trigger === 'BACKFILL' ? new Date(now) : undefined;
+    await this.cadences.requested(connection, runs, turn);
+    return runs;
   }
 
   /** Asks for the run that reads a source anew after it changed under this one. */

@@ -1,10 +1,10 @@
 import type { Run, RunCounters, RunDiscrepancies } from './run.js';
 
-/** How a run stands, in one sentence for a person. */
-export function summarize(run: Run, now: Date): string {
+/** How a run stands, in one sentence for a person; `wait` tells what one waits for that does not know itself. */
+export function summarize(run: Run, now: Date, wait?: string): string {
   switch (run.state) {
     case 'WAITING':
-      return waiting(run, now);
+      return waiting(run, now, wait);
     case 'RUNNING':
       return `${progress(run)} so far${run.note === undefined ? '' : `; ${run.note}`}.`;
     case 'PAUSED':
@@ -20,7 +20,7 @@ export function summarize(run: Run, now: Date): string {
   }
 }
 
-function waiting(run: Run, now: Date): string {
+function waiting(run: Run, now: Date, wait: string | undefined): string {
   if (run.decision !== undefined)
     return `Waits for a worker; its deletes are ${run.decision === 'APPROVED' ? 'approved' : 'discarded'}.`;
   const pause = run.notBefore.getTime() - now.getTime();
@@ -28,7 +28,8 @@ function waiting(run: Run, now: Date): string {
     const when = pause > 0 ? `in ${duration(pause)}` : 'now';
     return `Tries again ${when} (failure ${run.failures}): ${run.error.message}`;
   }
-  return run.note === undefined ? 'Waits for a worker.' : `Waits: ${run.note}.`;
+  const note = run.note ?? wait;
+  return note === undefined ? 'Waits for a worker.' : `Waits: ${note}.`;
 }
 
 function progress({ counters, expectedRecords }: Run): string {

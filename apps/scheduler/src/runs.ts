@@ -50,6 +50,10 @@ export interface Runs {
   find(tenantId: string, id: string): Promise<Run | undefined>;
   /** Newest first. */
   list(query: RunQuery): Promise<Run[]>;
+  /** Those of these runs that there are. */
+  findAll(tenantId: string, ids: readonly string[]): Promise<Run[]>;
+  /** Runs of a tenant, or of one of its connections, that have not ended: by age, 10000 at most. */
+  unfinished(tenantId: string, connectionId?: string): Promise<Run[]>;
   /** The newest run of each of these models. */
   newest(connection: ConnectionKey, models: readonly string[]): Promise<Run[]>;
   /** End of the newest certified full run of each model of a connection. */
@@ -58,8 +62,6 @@ export interface Runs {
   change(run: Run, patch: RunPatch): Promise<Run | undefined>;
   /** Runs of a connection in these states. */
   inStates(connection: ConnectionKey, states: readonly SyncRunState[]): Promise<Run[]>;
-  /** Whether a run of this key stands in a state. */
-  stands(key: LeaseKey, state: SyncRunState): Promise<boolean>;
   /** Waiting runs that are due, of connections without a running one: a few of each, of some connections of every tenant. */
   due(now: Date): Promise<Run[]>;
   /** Running runs of all processes. */

@@ -9,6 +9,7 @@ import { Resealing, type Logger, type Part } from '@tidemark/runtime';
 import { AgendaSchedules } from './agenda.js';
 import { Identity } from './api-keys.js';
 import type { SchedulerConfig } from './config.js';
+import type { ConnectionKey } from './connection.js';
 import { ConnectionAdministration } from './connection-administration.js';
 import { ConnectionRemoval } from './connection-removal.js';
 import { ConnectionServiceHandler } from './connection-service.js';
@@ -20,10 +21,15 @@ import { IdentityServiceHandler } from './identity-service.js';
 import { Janitor } from './janitor.js';
 import { MongoApiKeys } from './mongo-api-keys.js';
 import type { ControlDatabase } from './mongo-collections.js';
+import { MongoCadences } from './mongo-cadences.js';
 import { MongoConnections } from './mongo-connections.js';
 import { MongoLeases } from './mongo-leases.js';
+import { MongoRateBudgets } from './mongo-rate-budgets.js';
 import { MongoRuns } from './mongo-runs.js';
 import { MongoSealedSecrets } from './mongo-sealed-secrets.js';
+import { MongoUptime } from './mongo-uptime.js';
+import { PacedReads } from './paced-read.js';
+import { Pacer } from './pacer.js';
 import { Retention } from './retention.js';
 import { RunActions } from './run-actions.js';
 import { RunRequests } from './run-requests.js';
@@ -32,6 +38,7 @@ import { ScopeAdministration } from './scope-administration.js';
 import { ScopePurges } from './scope-purge.js';
 import { SourceTargets } from './source-targets.js';
 import { StoreClient } from './store-client.js';
+import { SyncPlanner } from './sync-planner.js';
 import { SyncServiceHandler } from './sync-service.js';
 import { SyncWorker } from './sync-worker.js';
 
@@ -72,6 +79,7 @@ export async function createScheduler(
   const targets = new SourceTargets(keyring);
   const store = new StoreClient(settings.storeAddress, settings.internalToken);
   const connectors = new Connectors(settings.connectors, settings.internalToken);
+  const pacer = new Pacer(new MongoRateBudgets(db), logger);
   const schedules = new AgendaSchedules(db.db, logger);
   const wake = (): void => {
     worker.poke();
@@ -79,11 +87,23 @@ export async function createScheduler(
       .wake()
       .catch((error: unknown) => logger.warn({ error }, 'other workers could not be woken; they poll'));
   };
-  const actions = new RunActions(runs, wake);
-  const requests = new RunRequests(runs, connections, wake);
+  const actions = new RunActions(runs, wake, (key) => planner.replan(key));
+  const cadences = new MongoCadences(db);
+  const uptime = new MongoUptime(db, logger);
+  const requests = new RunRequests(runs, cadences, wake);
+  const planner = new SyncPlanner({ connections, runs, cadences, uptime, schedules, requests, logger });
   const states = new ConnectionStates(connections, actions);
   const purges = new ScopePurges(connections, store, logger);
-  const setup = new ConnectionSetup(connections, store, schedules, requests, actions, purges);
+  const setup = new ConnectionSetup(
+    connections,
+    store,
+    schedules,
+    cadences,
+    planner,
+    requests,
+    actions,
+    purges,
+  );
   const removal = new ConnectionRemoval(connections, runs, actions, schedules, store);
   const administration = new ConnectionAdministration({
     connections,
@@ -92,20 +112,23 @@ export async function createScheduler(
     setup,
     removal,
     states,
+    planner,
     logger,
   });
   const scopes = new ScopeAdministration(connections, states, setup, store);
-  const statuses = new ConnectionStatuses(connections, runs, schedules, store, connectors);
+  const statuses = new ConnectionStatuses(connections, runs, cadences, planner, store, connectors);
   const workerParts = {
     runs,
     connections,
     store,
-    connectors,
+    reads: new PacedReads(connectors, pacer),
     targets,
     logger,
     leases,
     requests,
     states,
+    cadences,
+    planner,
     leaseMs: settings.leaseMs,
     slots: settings.slots,
     limits: settings.limits,
@@ -117,9 +140,7 @@ export async function createScheduler(
   if (settings.bootstrapApiKey !== undefined) await identity.bootstrap(settings.bootstrapApiKey);
 
   const wakeUps = {
-    onDue: async (due: Parameters<RunRequests['due']>[0]): Promise<void> => {
-      if (!(await requests.due(due))) await schedules.set(due.connection, []);
-    },
+    onConnection: (connection: ConnectionKey) => planner.plan(connection),
     onWake: () => worker.poke(),
   };
   return {
@@ -134,6 +155,7 @@ export async function createScheduler(
           removal,
           states,
           statuses,
+          planner,
         }),
       ),
       bind(
@@ -146,12 +168,15 @@ export async function createScheduler(
       {
         name: 'clients',
         start: () => undefined,
-        stop: () => {
+        stop: async () => {
+          await pacer.close();
           store.close();
           connectors.close();
         },
       },
+      { name: 'uptime', start: () => uptime.start(), stop: () => uptime.stop() },
       { name: 'schedules', start: () => schedules.start(wakeUps), stop: () => schedules.stop() },
+      { name: 'planner', start: () => undefined, stop: () => planner.stop() },
       { name: 'worker', start: () => worker.start(), stop: () => worker.stop() },
       { name: 'purges', start: () => undefined, stop: () => purges.stop() },
       { name: 'retention', start: () => retention.start(), stop: () => retention.stop() },

@@ -1,25 +1,13 @@
-import type { DueEntry, SyncKind } from '@tidemark/model';
 import type { ConnectionKey } from './connection.js';
 
-/** A wake-up that came. */
-export interface Due {
-  readonly connection: ConnectionKey;
-  readonly model: string;
-  readonly kind: SyncKind;
-}
-
-/** When a wake-up comes next. */
-export interface NextDue {
-  readonly model: string;
-  readonly kind: SyncKind;
-  readonly time: Date;
-}
-
-/** The repeating wake-ups of connections. They only ask for runs; they are no locks. */
+/** When connections are woken, to plan what comes next. Wake-ups only lead to plans; they are no locks. */
 export interface Schedules {
-  /** Brings the wake-ups of a connection to these entries; those that stay as they are keep their times. */
-  set(connection: ConnectionKey, entries: readonly DueEntry[]): Promise<void>;
-  next(connection: ConnectionKey): Promise<NextDue[]>;
+  /** Wakes a connection at this time. It may be woken before; later wake-ups that it replaces are taken away. */
+  wakeAt(connection: ConnectionKey, time: Date): Promise<void>;
+  /** When a connection is woken next. */
+  next(connection: ConnectionKey): Promise<Date | undefined>;
+  /** Wakes a connection no more. */
+  remove(connection: ConnectionKey): Promise<void>;
   /** Wakes the workers of all processes. */
   wake(): Promise<void>;
 }

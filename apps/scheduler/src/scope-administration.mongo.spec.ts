@@ -4,11 +4,11 @@ import { TidemarkError } from '@tidemark/model';
 import { createLogger } from '@tidemark/runtime';
 import { ConnectionSetup } from './connection-setup.js';
 import { ConnectionStates } from './connection-states.js';
+import { MongoCadences } from './mongo-cadences.js';
 import { MongoConnections } from './mongo-connections.js';
 import { MongoRuns } from './mongo-runs.js';
 import { RunActions } from './run-actions.js';
 import { RunRequests } from './run-requests.js';
-import type { Schedules } from './schedules.js';
 import { ScopeAdministration } from './scope-administration.js';
 import { ScopePurges } from './scope-purge.js';
 import { aConnection, aModel } from './testing/a-connection.js';
@@ -36,17 +36,10 @@ let runs: MongoRuns;
 let purges: ScopePurges;
 let scopes: ScopeAdministration;
 let opened: bigint[];
-let scheduled: string[];
+let planned: number;
 let isPending: boolean;
 let applyScope: () => Promise<{ done: boolean }>;
 let onOpen: () => Promise<void>;
-
-const schedules: Schedules = {
-  set: async (_, entries) =>
-    void (scheduled = entries.map(({ model, intervalMs }) => `${model} ${intervalMs}`)),
-  next: async () => [],
-  wake: async () => undefined,
-};
 
 beforeAll(async () => {
   database = await testControlDatabase();
@@ -63,8 +56,18 @@ beforeAll(async () => {
   });
   const actions = new RunActions(runs, () => undefined);
   purges = new ScopePurges(connections, end.store, createLogger({ service: 'test', level: 'error' }));
-  const requests = new RunRequests(runs, connections, () => undefined);
-  const setup = new ConnectionSetup(connections, end.store, schedules, requests, actions, purges);
+  const cadences = new MongoCadences(database.db);
+  const requests = new RunRequests(runs, cadences, () => undefined);
+  const setup = new ConnectionSetup(
+    connections,
+    end.store,
+    { remove: async () => undefined },
+    cadences,
+    { plan: async () => void planned++ },
+    requests,
+    actions,
+    purges,
+  );
   scopes = new ScopeAdministration(connections, new ConnectionStates(connections, actions), setup, end.store);
 });
 afterAll(async () => {
@@ -73,7 +76,7 @@ afterAll(async () => {
   await database.drop();
 });
 beforeEach(async () => {
-  [opened, scheduled, isPending] = [[], [], false];
+  [opened, planned, isPending] = [[], 0, false];
   onOpen = async () => undefined;
   applyScope = async () => ({ done: true });
   await database.db.connections.deleteMany({});
@@ -84,11 +87,11 @@ beforeEach(async () => {
 const set = (models: Record<string, string[]>, revision = 0) => scopes.set(hr, scopeOf(models), revision);
 
 describe('setting a scope', () => {
-  test('enforces it, backfills what it adds, and takes what it removes off the schedule', async () => {
+  test('enforces it, backfills what it adds, and plans anew', async () => {
     const result = await set({ employees: ['id', 'name', 'city'] });
     expect(result).toMatchObject({ scope: { revision: 2 }, purging: false });
     expect(result.runs).toMatchObject([{ model: 'employees', kind: 'FULL', trigger: 'BACKFILL' }]);
-    expect([opened, scheduled]).toEqual([[2n], ['employees 60000']]);
+    expect([opened, planned]).toEqual([[2n], 1]);
     const stored = await connections.find(hr);
     expect(stored?.schedule).toEqual({ fullMs: 60_000, models: {} });
     expect(stored).not.toHaveProperty('purge');

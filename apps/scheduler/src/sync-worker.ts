@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FairRuns, MAX_BARREN_ATTEMPTS, type ConnectionState, type RunLimits } from '@tidemark/model';
+import type { Cadences } from './cadences.js';
 import type { ConnectionStates } from './connection-states.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { Leases, OwnedLease } from './leases.js';
@@ -9,6 +10,7 @@ import { RunExecution, type ExecutionParts } from './run-execution.js';
 import { ends, settlement, type RunOutcome } from './run-outcome.js';
 import type { RunRequests } from './run-requests.js';
 import type { RunPatch } from './runs.js';
+import type { SyncPlanner } from './sync-planner.js';
 import { toLeaseMessage } from './store-client.js';
 
 const POLL_MS = 5_000;
@@ -20,6 +22,8 @@ export interface WorkerParts extends ExecutionParts {
   readonly leases: Leases;
   readonly requests: RunRequests;
   readonly states: ConnectionStates;
+  readonly cadences: Cadences;
+  readonly planner: Pick<SyncPlanner, 'replan'>;
   readonly leaseMs: number;
   /** Runs that one process works on at once. */
   readonly slots: number;
@@ -141,7 +145,10 @@ export class SyncWorker {
         'look into the logs of the scheduler, then run the sync again',
     };
     this.parts.logger.error({ ...subject(run), attempts: run.barren.attempts }, 'run abandoned');
-    await this.parts.runs.progress(run, { state: 'FAILED', error, endTime: new Date(), request: undefined });
+    const endTime = new Date();
+    await this.parts.runs.progress(run, { state: 'FAILED', error, endTime, request: undefined });
+    await this.parts.cadences.failed(run, endTime);
+    this.parts.planner.replan({ tenantId: run.tenantId, id: run.connectionId });
     await this.parts.leases.release(lease);
   }
 
@@ -163,7 +170,7 @@ export class SyncWorker {
 
   private async carry(run: Run, execution: RunExecution, keeper: LeaseKeeper): Promise<void> {
     try {
-      await this.parts.runs.supersede(run, new Date());
+      await Promise.all([this.parts.runs.supersede(run, new Date()), this.parts.cadences.started(run)]);
       const { outcome, unwritten, effort } = await execution.execute();
       const patch = settlement({ ...run, effort }, outcome, new Date());
       this.log(run, outcome, patch);
@@ -175,6 +182,12 @@ export class SyncWorker {
 
   /** Writes what became of the run. Should the lease run out first, the next worker finds it out from the store. */
   private async settle(run: Run, patch: RunPatch, outcome: RunOutcome, lost: AbortSignal): Promise<void> {
+    const { state, endTime, certificate } = patch;
+    // Before the run ends: should a crash come between, whoever finishes it then tells it again.
+    if (state === 'SUCCEEDED' && endTime !== undefined) {
+      const isCertified = certificate?.certified === true;
+      await this.untilWritten(run, lost, () => this.parts.cadences.succeeded(run, endTime, isCertified));
+    }
     const written = await this.untilWritten(run, lost, () => this.write(run, patch));
     if (written !== undefined) await this.untilWritten(run, lost, () => this.followUp(run, patch, outcome));
   }
@@ -201,7 +214,7 @@ export class SyncWorker {
   }
 
   private async followUp(run: Run, patch: RunPatch, outcome: RunOutcome): Promise<void> {
-    const { runs, requests, states } = this.parts;
+    const { runs, requests, states, cadences } = this.parts;
     const verdict = outcome.kind === 'FAILED' ? outcome.verdict : undefined;
     if (verdict?.action === 'START_OVER') await requests.startOver(run);
     if (verdict?.action === 'STAND') {
@@ -209,6 +222,9 @@ export class SyncWorker {
       await states.stand(key, verdict.event, patch.error?.message ?? '');
     }
     if (verdict?.action === 'RETRY') setTimeout(() => this.poke(), verdict.delayMs).unref();
+    if (patch.state === 'FAILED') await cadences.failed(run, patch.endTime ?? new Date());
+    if (patch.state !== 'WAITING')
+      this.parts.planner.replan({ tenantId: run.tenantId, id: run.connectionId });
     if (ends(patch)) await runs.prune(run, KEPT_RUNS);
   }
 

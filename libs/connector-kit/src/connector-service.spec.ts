@@ -99,6 +99,7 @@ async function read(rows: string[], given: Partial<ReadRequest> = {}) {
     fingerprintKey: Buffer.alloc(32, 1),
     pageRecords: 2,
     pageBytes: 100_000,
+    overlap: undefined,
     ...given,
   };
   const messages = [];
@@ -176,7 +177,14 @@ describe('read', () => {
       checkpoint: Buffer.alloc(0),
     };
     const stream = handlers.read(
-      { ...request, fields: [], fingerprintKey: Buffer.alloc(32), pageRecords: 1, pageBytes: 1 },
+      {
+        ...request,
+        fields: [],
+        fingerprintKey: Buffer.alloc(32),
+        pageRecords: 1,
+        pageBytes: 1,
+        overlap: undefined,
+      },
       context,
     );
     await stream.next();

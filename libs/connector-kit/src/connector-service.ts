@@ -11,11 +11,11 @@ import {
   type ReadRequest,
   type ReadResponse,
 } from '@tidemark/contracts';
-import { compileScope, fingerprintKey, TidemarkError } from '@tidemark/model';
+import { compileScope, fingerprintKey, TidemarkError, type ScopeNode } from '@tidemark/model';
 import { bind, fastDefinition, type CallContext, type ServiceBinding } from '@tidemark/rpc';
-import { Checkpoints } from './checkpoint.js';
-import type { Connector, DiscoveredModel } from './connector.js';
-import { validateReadRequest } from './read-request.js';
+import { Checkpoints, type ResumePoint } from './checkpoint.js';
+import type { Connector, DiscoveredModel, Reading, Source } from './connector.js';
+import { toMilliseconds, validateReadRequest } from './read-request.js';
 import { readStream } from './read-stream.js';
 import { jsonSchemaOf, parseSettings } from './settings.js';
 import { sortSourceError } from './source-error.js';
@@ -52,36 +52,24 @@ export class ConnectorHandlers<Config, Credentials> {
   async discover(request: DiscoverRequest, context: Context): Promise<DiscoverResponse> {
     const source = parseSettings(this.connector, request.settings, context.signal);
     const models = await sorted(this.connector.discover(source));
-    return { models: models.map(toModel) };
+    return { models: models.map((model) => toModel(model, this.connector)) };
   }
 
   async *read(request: ReadRequest, context: Context): AsyncGenerator<ReadResponse> {
     validateReadRequest(request);
-    if (request.kind !== SyncKind.FULL) {
-      throw new TidemarkError(
-        'FEATURE_UNSUPPORTED',
-        `connector ${this.connector.name} reads full snapshots only`,
-      );
-    }
     const key = fingerprintKey(request.fingerprintKey);
     const scope = compileScope(request.fields);
     const checkpoints = new Checkpoints(request, key);
-    const { position, unidentified } = checkpoints.decode(request.checkpoint);
+    const resume = checkpoints.decode(request.checkpoint);
     const source = parseSettings(this.connector, request.settings, context.signal);
-    const { model, pageRecords, pageBytes } = request;
+    const { pageRecords, pageBytes, maxRequests } = request;
     try {
-      const reading = await this.connector.read(source, { model, scope, checkpoint: position });
+      const reading = await this.begin(source, request, { scope, resume });
       const { primaryKey } = reading;
-      const options = {
-        primaryKey,
-        scope,
-        fingerprintKey: key,
-        pageRecords,
-        pageBytes,
-        checkpoints,
-        unidentified,
-      };
-      yield* readStream(reading, options);
+      const deltaCheckpoint = resume.isStart ? reading.deltaCheckpoint : resume.next;
+      const { unidentified } = resume;
+      const bounds = { primaryKey, scope, fingerprintKey: key, pageRecords, pageBytes, maxRequests };
+      yield* readStream(reading, { ...bounds, checkpoints, unidentified, deltaCheckpoint });
     } catch (error) {
       throw sortSourceError(error);
     }
@@ -89,6 +77,21 @@ export class ConnectorHandlers<Config, Credentials> {
 
   async interpretWebhook(): Promise<InterpretWebhookResponse> {
     throw new TidemarkError('FEATURE_UNSUPPORTED', `connector ${this.connector.name} takes no webhooks`);
+  }
+
+  private begin(
+    source: Source<Config, Credentials>,
+    { model, kind, overlap }: ReadRequest,
+    { scope, resume }: { readonly scope: ScopeNode; readonly resume: ResumePoint },
+  ): Promise<Reading> {
+    const { connector } = this;
+    const task = { model, scope, checkpoint: resume.position };
+    if (kind === SyncKind.FULL) return connector.read(source, task);
+    if (kind !== SyncKind.DELTA || connector.readChanges === undefined) {
+      throw new TidemarkError('FEATURE_UNSUPPORTED', `connector ${connector.name} reads full snapshots only`);
+    }
+    const overlapMs = !resume.isStart ? 0 : overlap === undefined ? undefined : toMilliseconds(overlap);
+    return connector.readChanges(source, { ...task, overlapMs });
   }
 }
 
@@ -100,12 +103,18 @@ async function sorted<T>(result: Promise<T>): Promise<T> {
   }
 }
 
-function toModel(model: DiscoveredModel): Model {
+function toModel(
+  model: DiscoveredModel,
+  { name, readChanges }: Pick<Connector, 'name' | 'readChanges'>,
+): Model {
+  const { delta = false, deltaDeletes = false } = model;
+  if (delta && readChanges === undefined)
+    throw new Error(`connector ${name} offers deltas that it cannot read`);
   return {
     name: model.name,
     jsonSchema: json(model.jsonSchema),
     primaryKey: [...model.primaryKey],
-    capabilities: { full: true, delta: false, webhook: false, deltaDeletes: false },
+    capabilities: { full: true, delta, webhook: false, deltaDeletes },
     sensitiveFields: [...model.sensitiveFields],
     indexFields: [...model.indexFields],
     dependsOn: [...model.dependsOn],

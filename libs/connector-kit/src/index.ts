@@ -1,10 +1,13 @@
 export type {
+  ChangesTask,
   Connector,
   DiscoveredModel,
   Reading,
+  RequestMeter,
   ReadingEnd,
   ReadTask,
   Source,
+  SourceDelay,
   SourceEntry,
 } from './connector.js';
 export { ConnectorHandlers, serveConnector } from './connector-service.js';

@@ -1,11 +1,19 @@
 import type { KeyObject } from 'node:crypto';
 import { RejectReason, type Page, type RejectedRecord, type SourceRecord } from '@tidemark/contracts';
-import { prepareRecord, recordId, RejectedRecordError, type ScopeNode } from '@tidemark/model';
+import {
+  prepareRecord,
+  recordId,
+  RejectedRecordError,
+  type JsonValue,
+  type ScopeNode,
+} from '@tidemark/model';
 import type { Checkpoints } from './checkpoint.js';
 import type { SourceEntry } from './connector.js';
 
 /** Bytes that a record takes on the wire beside its id and payload, at most. */
 const RECORD_OVERHEAD_BYTES = 48;
+
+const NOTHING = Buffer.alloc(0);
 
 /** What bounds and shapes the pages of one read. */
 export interface PageOptions {
@@ -17,6 +25,10 @@ export interface PageOptions {
   readonly checkpoints: Checkpoints;
   /** Entries rejected before the checkpoint that the read resumed from, without a readable id. */
   readonly unidentified: number;
+  /** Where the delta after this read starts, if that is known. */
+  readonly deltaCheckpoint: JsonValue | undefined;
+  /** Requests after which to break off; undefined: without bound. */
+  readonly maxRequests: number | undefined;
 }
 
 /**
@@ -43,7 +55,7 @@ export class PageBuilder {
   add(entry: SourceEntry): Page | undefined {
     const record = this.prepare(entry);
     const size = 'payload' in record ? record.payload.length + record.id.length + RECORD_OVERHEAD_BYTES : 0;
-    const full = this.count() >= this.options.pageRecords || this.bytes + size > this.options.pageBytes;
+    const full = this.isFull || this.bytes + size > this.options.pageBytes;
     const page = full ? this.take() : undefined;
     if ('payload' in record) this.records.push(record);
     else {
@@ -55,10 +67,21 @@ export class PageBuilder {
     return page;
   }
 
+  /** Whether there is nothing on the page. */
+  get isEmpty(): boolean {
+    return this.last === undefined;
+  }
+
+  /** Whether no further entry fits on the page. */
+  get isFull(): boolean {
+    return this.count() >= this.options.pageRecords;
+  }
+
   /** The page so far; undefined if there is nothing on it. */
   take(): Page | undefined {
     if (this.last === undefined) return undefined;
-    const checkpoint = this.options.checkpoints.encode(this.last.checkpoint(), this.unidentifiedCount);
+    const { checkpoints, deltaCheckpoint } = this.options;
+    const checkpoint = checkpoints.encode(this.last.checkpoint(), this.unidentifiedCount, deltaCheckpoint);
     const page = { records: this.records, rejected: this.rejected, checkpoint };
     this.records = [];
     this.rejected = [];
@@ -78,6 +101,7 @@ export class PageBuilder {
       if (entry.fault !== undefined) throw entry.fault;
       if (entry.value === undefined || id === undefined)
         throw new Error('a source entry without value and fault');
+      if (entry.deleted === true) return { id, payload: NOTHING, fingerprint: NOTHING, deleted: true };
       const { payload, fingerprint } = prepareRecord(
         entry.value,
         this.options.scope,

@@ -1,4 +1,4 @@
-import { hkdfSync, type KeyObject } from 'node:crypto';
+import { createHmac, hkdfSync, type KeyObject } from 'node:crypto';
 import { isTidemarkError, TidemarkError } from './errors.js';
 import { brokenSeal, decrypt, deriveKey, encrypt, Sealer } from './seal.js';
 
@@ -48,6 +48,11 @@ export class Keyring {
   /** Whether it is under the current key already, and need not be sealed again. Says nothing of whether it opens. */
   isCurrent(sealed: Uint8Array): boolean {
     return sealed[0] === FORMAT && this.#current.id.equals(sealed.subarray(1, HEADER_BYTES));
+  }
+
+  /** Names secret bytes without telling them: HMAC-SHA-256 under the current key's own for the purpose. Another master key, another name. */
+  keyedHash(secret: Uint8Array, purpose: string): Uint8Array {
+    return createHmac('sha256', this.#current.derived(purpose)).update(secret).digest();
   }
 
   /** Nothing tells a changed byte from a missing key here; the latter is what happens, and what can be mended. */

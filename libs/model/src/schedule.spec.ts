@@ -1,12 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { dueEntries, firstDue, nextDaily, validateSchedule } from './schedule.js';
+import { nextDaily, syncIntervals, validateSchedule } from './schedule.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const model = (name: string, delta = false, webhook = false) => ({ name, delta, webhook });
+const model = (name: string, delta = false, webhook = false, pushHealthy = false) => ({
+  name,
+  delta,
+  webhook,
+  pushHealthy,
+});
 
-describe('wake-ups', () => {
+describe('intervals', () => {
   test.each([
     ['full every 3 h', model('m'), [['FULL', 3 * HOUR]]],
     [
@@ -18,22 +23,30 @@ describe('wake-ups', () => {
       ],
     ],
     [
-      'with webhooks too: delta every 30 min',
-      model('m', true, true),
+      'with webhooks that come: delta every 30 min',
+      model('m', true, true, true),
       [
         ['FULL', 24 * HOUR],
         ['DELTA', 30 * MINUTE],
       ],
     ],
+    [
+      'with webhooks that are silent: as without them',
+      model('m', true, true, false),
+      [
+        ['FULL', 24 * HOUR],
+        ['DELTA', 5 * MINUTE],
+      ],
+    ],
   ])('by default %s', (_name, each, expected) => {
-    expect(dueEntries({ models: {} }, [each]).map(({ kind, intervalMs }) => [kind, intervalMs])).toEqual(
+    expect(syncIntervals({ models: {} }, [each]).map(({ kind, intervalMs }) => [kind, intervalMs])).toEqual(
       expected,
     );
   });
 
   test('a model goes over its connection, which goes over the defaults', () => {
     const schedule = { fullMs: HOUR, deltaMs: MINUTE, models: { special: { fullMs: 2 * HOUR } } };
-    expect(dueEntries(schedule, [model('special', true), model('plain')])).toEqual([
+    expect(syncIntervals(schedule, [model('special', true), model('plain')])).toEqual([
       { model: 'special', kind: 'FULL', intervalMs: 2 * HOUR },
       { model: 'special', kind: 'DELTA', intervalMs: MINUTE },
       { model: 'plain', kind: 'FULL', intervalMs: HOUR },
@@ -41,27 +54,23 @@ describe('wake-ups', () => {
   });
 
   test('an interval of 0 means never', () => {
-    expect(dueEntries({ fullMs: 0, models: {} }, [model('m')])).toEqual([]);
-    expect(dueEntries({ models: { m: { deltaMs: 0 } } }, [model('m', true)])).toHaveLength(1);
+    expect(syncIntervals({ fullMs: 0, models: {} }, [model('m')])).toEqual([]);
+    expect(syncIntervals({ models: { m: { deltaMs: 0 } } }, [model('m', true)])).toHaveLength(1);
   });
 
   test('a model named like a part of every object has the settings of the connection', () => {
-    expect(dueEntries({ models: {} }, [model('constructor')])).toEqual([
+    expect(syncIntervals({ models: {} }, [model('constructor')])).toEqual([
       { model: 'constructor', kind: 'FULL', intervalMs: 3 * HOUR },
     ]);
   });
 
-  test('the first one comes after half an interval at the earliest and a whole one at the latest', () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 1_000, max: 366 * 24 * HOUR }),
-        fc.double({ min: 0, max: 1, noNaN: true }),
-        (interval, random) => {
-          const wait = firstDue(new Date(0), interval, random).getTime();
-          return wait >= Math.floor(interval / 2) && wait <= interval;
-        },
-      ),
-    );
+  test('an interval that is set counts, whatever webhooks do', () => {
+    for (const healthy of [true, false])
+      expect(syncIntervals({ deltaMs: MINUTE, models: {} }, [model('m', true, true, healthy)])[1]).toEqual({
+        model: 'm',
+        kind: 'DELTA',
+        intervalMs: MINUTE,
+      });
   });
 });
 

@@ -1,4 +1,5 @@
 import { TidemarkError, type FieldViolation } from './errors.js';
+import { spreadOf } from './spread.js';
 import type { SyncKind } from './sync-run.js';
 
 /** When syncs run, in milliseconds between two of them; 0: never by itself. */
@@ -12,18 +13,25 @@ export interface ScheduleSpec extends Intervals {
   readonly models: Readonly<Record<string, Intervals>>;
 }
 
-/** What the source can do for a model, as far as schedules mind. */
+/** The kinds of syncs that come by themselves. */
+export type ScheduledKind = Extract<SyncKind, 'FULL' | 'DELTA'>;
+
+/** What is known of a model, as far as schedules mind. */
 export interface ScheduledModel {
   readonly name: string;
   readonly delta: boolean;
   readonly webhook: boolean;
+  /** Whether its webhooks have proven that they come. */
+  readonly pushHealthy: boolean;
 }
 
-/** One repeating wake-up. */
-export interface DueEntry {
+/** How often a kind of sync of a model comes. */
+export interface SyncInterval {
   readonly model: string;
-  readonly kind: SyncKind;
+  readonly kind: ScheduledKind;
   readonly intervalMs: number;
+  /** What the model's webhooks have to do with it; absent: nothing. */
+  readonly webhooks?: 'COME' | 'SILENT';
 }
 
 const MINUTE = 60_000;
@@ -32,39 +40,35 @@ const DAY = 24 * HOUR;
 const SHORTEST_MS = 1_000;
 const LONGEST_MS = 366 * DAY;
 
-/** The wake-ups of a connection (R8): full every 3 h, with delta every 24 h; delta every 5 min, with webhooks every 30 min. */
-export function dueEntries(schedule: ScheduleSpec, models: readonly ScheduledModel[]): DueEntry[] {
-  return models.flatMap((model): DueEntry[] => {
+/**
+ * How often the syncs of a connection come (R8): full every 3 h, with delta every 24 h; delta every 5 min, every 30 min while
+ * webhooks come. Webhooks that are silent may be lost: then delta is as often as without them.
+ */
+export function syncIntervals(schedule: ScheduleSpec, models: readonly ScheduledModel[]): SyncInterval[] {
+  return models.flatMap((model): SyncInterval[] => {
     const own = Object.hasOwn(schedule.models, model.name) ? schedule.models[model.name] : undefined;
     const full = own?.fullMs ?? schedule.fullMs ?? (model.delta ? 24 * HOUR : 3 * HOUR);
-    const delta = model.delta
-      ? (own?.deltaMs ?? schedule.deltaMs ?? (model.webhook ? 30 * MINUTE : 5 * MINUTE))
-      : 0;
+    const set = own?.deltaMs ?? schedule.deltaMs;
+    const delta = model.delta ? (set ?? (pushes(model) ? 30 * MINUTE : 5 * MINUTE)) : 0;
+    const webhooks =
+      model.webhook && set === undefined
+        ? { webhooks: model.pushHealthy ? ('COME' as const) : ('SILENT' as const) }
+        : {};
     return [
       ...(full > 0 ? [{ model: model.name, kind: 'FULL' as const, intervalMs: full }] : []),
-      ...(delta > 0 ? [{ model: model.name, kind: 'DELTA' as const, intervalMs: delta }] : []),
+      ...(delta > 0 ? [{ model: model.name, kind: 'DELTA' as const, intervalMs: delta, ...webhooks }] : []),
     ];
   });
 }
 
-/** When a wake-up first comes: after half an interval to a whole one, so that connections made together spread out. */
-export function firstDue(now: Date, intervalMs: number, random: number): Date {
-  return new Date(now.getTime() + Math.round(intervalMs * (0.5 + random / 2)));
+function pushes({ webhook, pushHealthy }: ScheduledModel): boolean {
+  return webhook && pushHealthy;
 }
 
 /** The next turn of a daily job after `now`: at a time of the day that follows from its name, so that many of them spread out. */
 export function nextDaily(now: Date, name: string): Date {
-  const turn = Math.floor(now.getTime() / DAY) * DAY + Math.floor((hash(name) / 2 ** 32) * DAY);
+  const turn = Math.floor(now.getTime() / DAY) * DAY + Math.floor(spreadOf(name) * DAY);
   return new Date(turn > now.getTime() ? turn : turn + DAY);
-}
-
-/** FNV-1a of 32 bits, and the end of MurmurHash3, without which names that differ in their last letter lie close together. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (const char of text) value = Math.imul(value ^ (char.codePointAt(0) ?? 0), 0x01000193);
-  value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
-  value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
-  return (value ^ (value >>> 16)) >>> 0;
 }
 
 /** Throws REQUEST_INVALID with every faulty interval: each is 0, or 1 s to 366 days. */

@@ -165,10 +165,3 @@ function retry({ failures, retryAfterMs, random }: FailureFacts, counted: number
   const delayMs = Math.round(Math.max(retryAfterMs ?? 0, ceiling * (0.5 + random / 2)));
   return { action: 'RETRY', delayMs, failures: counted };
 }
-
-/** Whether a failure says that the other side is down; every other one is an answer from a side that is up. */
-export function isOutage(reason: ErrorReason): boolean {
-  return (
-    reason === 'SOURCE_UNAVAILABLE' || reason === 'SERVICE_UNAVAILABLE' || reason === 'DEADLINE_EXCEEDED'
-  );
-}

@@ -72,6 +72,33 @@ describe('a closed breaker', () => {
     expect(called).toBe(false);
   });
 
+  it('says what is down and when it is tried again', async () => {
+    make({ ...OPTIONS, subject: (name) => `the ${name} of hr` });
+    expect(breaker.nextProbeTime).toBeUndefined();
+    await openIt();
+    const error = (await outcome(breaker.run(working))) as TidemarkError;
+    expect(error.message).toMatch(/^the source of hr is down; it is tried again at \d{4}-\d\d-\d\dT/);
+    expect(breaker.nextProbeTime?.getTime()).toBeGreaterThan(Date.now());
+    expect(() => breaker.demandNotOpen()).toThrow(/^the source of hr is down/);
+  });
+
+  it('opens on outages that are reported afterwards', async () => {
+    await breaker.run(working);
+    breaker.reportOutage();
+    breaker.reportOutage();
+    await reaches('open');
+    breaker.reportOutage();
+    expect(breaker.state).toBe('open');
+  });
+
+  it('learns nothing from errors that say nothing', async () => {
+    make({ ...OPTIONS, saysNothing: (error) => error instanceof TypeError });
+    for (let call = 0; call < 10; call += 1) {
+      await outcome(breaker.run(() => Promise.reject(new TypeError('not reached'))));
+    }
+    expect(breaker.state).toBe('closed');
+  });
+
   it('stays closed on errors that are answers', async () => {
     for (let call = 0; call < 10; call += 1) {
       await outcome(breaker.run(() => Promise.reject(new TypeError('a 404'))));
@@ -151,6 +178,18 @@ describe('a half-open breaker', () => {
     expect(breaker.state).toBe('half-open');
   });
 
+  it('is not closed by a probe that says nothing, and gets another probe', async () => {
+    make({ ...QUICK, saysNothing: (error) => error instanceof TypeError });
+    await openIt();
+    await reaches('half-open');
+    breaker.demandNotOpen();
+    await outcome(breaker.run(() => Promise.reject(new TypeError('not reached'))));
+    expect(breaker.state).toBe('open');
+    await reaches('half-open');
+    await breaker.run(working);
+    await reaches('closed');
+  });
+
   it('is not closed by a probe that its caller gave up, and gets another probe', async () => {
     await openIt();
     await reaches('half-open');
@@ -172,7 +211,9 @@ it('Breakers keeps one per key, within its bound', () => {
   expect(breakers.get('a')).toBe(first);
   breakers.get('b');
   breakers.get('a');
+  expect(breakers.peek('b')?.name).toBe('b');
   breakers.get('c');
+  expect(breakers.peek('b')).toBeUndefined();
   expect(breakers.list().map(({ name }) => name)).toEqual(['a', 'c']);
   breakers.shutdown();
 });

@@ -12,8 +12,8 @@ export type BreakerState = 'closed' | 'open' | 'half-open';
 
 /** When a breaker opens and closes. */
 export interface BreakerOptions {
-  /** A call that takes longer is aborted and counts as an outage. */
-  readonly timeoutMs: number;
+  /** A call that takes longer is aborted and counts as an outage; without bound by default. */
+  readonly timeoutMs?: number;
   /** Fewer calls than this in the window never open the breaker. */
   readonly volumeThreshold: number;
   /** Opens when more than this share of the window's calls met an outage. */
@@ -26,6 +26,10 @@ export interface BreakerOptions {
   readonly maxInFlight?: number;
   /** True for errors that say that the other side is down; every other error is an answer from a side that is up. */
   isOutage(error: unknown): boolean;
+  /** True for errors that say nothing about the other side, as those of something before it. By default none does. */
+  saysNothing?(error: unknown): boolean;
+  /** What a breaker guards, for a person: the beginning of a sentence. By default its name. */
+  subject?(name: string): string;
 }
 
 /** A circuit breaker around calls to one other side. */
@@ -34,11 +38,17 @@ export interface Breaker {
   readonly state: BreakerState;
   /** Calls that have not settled. */
   readonly inFlight: number;
+  /** When the next probe is let through; undefined while it is closed. */
+  readonly nextProbeTime: Date | undefined;
   /**
    * Runs `action` unless the breaker is open; the action's signal aborts at the timeout or with `signal`.
-   * Throws CIRCUIT_OPEN with `retryAfterMs`, DEADLINE_EXCEEDED at the timeout, LIMIT_EXCEEDED beyond `maxInFlight`.
+   * Throws CIRCUIT_OPEN, which says what is down and has the time of the next probe in `retryAfterMs`, DEADLINE_EXCEEDED at the timeout, LIMIT_EXCEEDED beyond `maxInFlight`.
    */
   run<T>(action: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** Throws CIRCUIT_OPEN while no call would be let through, not even a probe. */
+  demandNotOpen(): void;
+  /** Counts an outage that showed after its call had succeeded, as in the middle of a stream. */
+  reportOutage(): void;
   /** Ends its timers; it takes no calls afterwards. */
   shutdown(): void;
 }
@@ -98,6 +108,25 @@ class OpossumBreaker implements Breaker {
     return this.circuit.closed ? 'closed' : 'open';
   }
 
+  get nextProbeTime(): Date | undefined {
+    return this.state === 'closed' ? undefined : new Date(Date.now() + this.untilProbeMs());
+  }
+
+  demandNotOpen(): void {
+    if (this.state === 'open') {
+      throw this.openError();
+    }
+  }
+
+  reportOutage(): void {
+    if (this.state === 'open') {
+      return;
+    }
+    const call = newCall();
+    this.circuit.fire(call).catch(() => undefined);
+    call.fail(new Error('an outage that was reported'));
+  }
+
   async run<T>(action: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (signal?.aborted === true) {
       throw reasonOf(signal);
@@ -134,8 +163,8 @@ class OpossumBreaker implements Breaker {
   }
 
   private judge(call: Call, error: unknown, signal: AbortSignal | undefined): void {
-    if (signal?.aborted === true) {
-      // A probe that its caller gave up says nothing: open again, so that the next probe gets its turn.
+    if (signal?.aborted === true || this.options.saysNothing?.(error) === true) {
+      // A probe that its caller gave up, or that never got so far, says nothing: open again, so that the next gets its turn.
       if (this.circuit.halfOpen) {
         this.circuit.open();
       }
@@ -153,9 +182,11 @@ class OpossumBreaker implements Breaker {
   ): Promise<T> {
     const timeout = new AbortController();
     const ends = signal === undefined ? timeout.signal : AbortSignal.any([timeout.signal, signal]);
-    const timer = setTimeout(() => {
-      timeout.abort(new BreakerTimeout(this.name, this.options.timeoutMs));
-    }, this.options.timeoutMs);
+    const { timeoutMs } = this.options;
+    const expire = (ms: number) => {
+      timeout.abort(new BreakerTimeout(this.subject, ms));
+    };
+    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs, timeoutMs);
     this.inFlight += 1;
     const work = Promise.resolve()
       .then(() => action(ends))
@@ -175,18 +206,30 @@ class OpossumBreaker implements Breaker {
     });
   }
 
+  private get subject(): string {
+    return this.options.subject?.(this.name) ?? this.name;
+  }
+
+  private untilProbeMs(): number {
+    if (this.circuit.halfOpen) {
+      return PROBE_PAUSE_MS;
+    }
+    return Math.max(1, Math.ceil(this.openedAt + this.options.resetTimeoutMs - performance.now()));
+  }
+
   private openError(): TidemarkError {
-    const left = this.openedAt + this.options.resetTimeoutMs - performance.now();
-    const retryAfterMs = this.circuit.halfOpen ? PROBE_PAUSE_MS : Math.max(1, Math.ceil(left));
-    return new TidemarkError('CIRCUIT_OPEN', `${this.name} is down; calls to it are paused.`, {
+    const retryAfterMs = this.untilProbeMs();
+    const time = new Date(Date.now() + retryAfterMs).toISOString();
+    return new TidemarkError('CIRCUIT_OPEN', `${this.subject} is down; it is tried again at ${time}`, {
       retryAfterMs,
+      metadata: { breaker: this.name },
     });
   }
 }
 
 class BreakerTimeout extends TidemarkError {
-  constructor(name: string, timeoutMs: number) {
-    super('DEADLINE_EXCEEDED', `${name} did not answer within ${String(timeoutMs)} ms.`);
+  constructor(subject: string, timeoutMs: number) {
+    super('DEADLINE_EXCEEDED', `${subject} did not answer within ${String(timeoutMs)} ms.`);
   }
 }
 

@@ -24,6 +24,11 @@ export class Breakers {
     return breaker;
   }
 
+  /** The breaker of this key if there is one now; not a use of it. */
+  peek(key: string): Breaker | undefined {
+    return this.breakers.get(key);
+  }
+
   /** Every breaker there is now, for showing their states. */
   list(): readonly Breaker[] {
     return [...this.breakers.values()];

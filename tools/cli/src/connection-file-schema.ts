@@ -60,6 +60,12 @@ const share = z
   .min(0, 'must be 0 or more')
   .max(1, 'must be 1 or less');
 
+const requests = z
+  .number('must be a whole number')
+  .int('must be a whole number')
+  .min(1, 'must be 1 or more')
+  .max(1_000_000, 'must be 1000000 or less');
+
 /** What a connection file holds. */
 export const connectionFile = closed({
   name: connectionName,
@@ -83,6 +89,7 @@ export const connectionFile = closed({
       .optional(),
     maxQuarantinedShare: share.optional(),
   }).optional(),
+  budget: closed({ requestsPerMinute: requests, burst: requests.optional() }).optional(),
 });
 
 /** What a connection file holds, checked; intervals in seconds. */

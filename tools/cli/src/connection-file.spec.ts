@@ -39,6 +39,7 @@ schedule:
   deltaInterval: never
   models: { jobs: { fullInterval: 1h30m } }
 guard: { maxDeletedShare: 0.1, minDeletedRecords: 10 }
+budget: { requestsPerMinute: 600 }
 `,
       { HR_TOKEN: 'tk: "1"', HR_USER: 'x' },
     );
@@ -62,6 +63,7 @@ guard: { maxDeletedShare: 0.1, minDeletedRecords: 10 }
         models: new Map([['jobs', { fullInterval: { seconds: 5400n, nanos: 0 }, deltaInterval: undefined }]]),
       },
       guard: { maxDeletedShare: 0.1, minDeletedRecords: 10 },
+      budget: { requestsPerMinute: 600, burst: 0 },
     });
     expect(json(spec.config)).toEqual({ url: 'https://hr.example/api', per_page: 100 });
     expect(json(spec.credentials)).toEqual({ token: 'tk: "1"', user: 'axb' });
@@ -121,6 +123,11 @@ guard: { maxDeletedShare: 0.1, minDeletedRecords: 10 }
       'schedule.fullInterval must be a duration such as 5m',
     ],
     ['a share above 1', 'guard: {maxDeletedShare: 20}', 'guard.maxDeletedShare must be 1 or less'],
+    [
+      'a budget of no requests',
+      'budget: {requestsPerMinute: 0}',
+      'budget.requestsPerMinute must be 1 or more',
+    ],
     ['a scope that is no list', 'scope: {employees: id}', 'scope.employees must be a list of field paths'],
     ['a config that is no object', 'config: [1]', 'config must be an object'],
     ['a second document', '---\nname: b', 'is no YAML or JSON: line'],

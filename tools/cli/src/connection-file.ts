@@ -42,6 +42,10 @@ function toSpec(file: ConnectionFile, path: string): ConnectionSpec {
       minDeletedRecords: file.guard.minDeletedRecords,
       maxQuarantinedShare: file.guard.maxQuarantinedShare,
     },
+    budget: file.budget && {
+      requestsPerMinute: file.budget.requestsPerMinute,
+      burst: file.budget.burst ?? 0,
+    },
   };
 }
 

@@ -1,5 +1,7 @@
 import {
   ConnectionState,
+  SyncKind,
+  SyncRunState,
   type Connection,
   type ConnectionStatus,
   type DescribeConnectorResponse,
@@ -22,6 +24,7 @@ export function connectionJson(connection: Connection): { readonly [name: string
       ),
     },
     guard: connection.guard && { ...connection.guard },
+    budget: connection.budget && { ...connection.budget },
     state: enumName(ConnectionState, connection.state),
     catalogue: connection.catalogue.map(modelJson),
   };
@@ -50,7 +53,14 @@ export function statusJson(status: ConnectionStatus): Writable {
   return {
     ...status,
     state: enumName(ConnectionState, status.state),
-    models: status.models.map((model) => ({ ...model })),
+    models: status.models.map((model) => ({
+      ...model,
+      unfinishedRuns: model.unfinishedRuns.map((run) => ({
+        ...run,
+        kind: enumName(SyncKind, run.kind),
+        state: enumName(SyncRunState, run.state),
+      })),
+    })),
   };
 }
 

@@ -1,5 +1,6 @@
 import {
   ConnectionState,
+  type Budget,
   type Connection,
   type Model,
   type ModelSchedule,
@@ -7,7 +8,7 @@ import {
 } from '@tidemark/contracts';
 import { enumName } from './json.js';
 import { formatFields, formatTable } from './table.js';
-import { formatSeconds, formatTime } from './time.js';
+import { formatCount, formatSeconds, formatTime } from './time.js';
 
 /** The last column may run on. */
 const LONGEST_REASON = 500;
@@ -43,6 +44,7 @@ export function connectionFields(connection: Connection): string[] {
       ['Config', Buffer.from(connection.config).toString('utf8')],
       ['Credentials', connection.hasCredentials ? 'stored, sealed' : 'none'],
       ['Schedule', scheduleText(connection.schedule)],
+      ['Budget', budgetText(connection.budget)],
       ['Created', formatTime(connection.createTime)],
       ['Updated', formatTime(connection.updateTime)],
     ]),
@@ -59,6 +61,12 @@ function scheduleText(schedule: Schedule | undefined): string {
     ...models.map(([model, intervals]) => `${model}: ${intervalsText(intervals)}`),
   ];
   return parts.filter(Boolean).join('; ') || 'default';
+}
+
+function budgetText(budget: Budget | undefined): string {
+  if (budget === undefined) return 'none';
+  const { requestsPerMinute, burst } = budget;
+  return `${formatCount(requestsPerMinute)} requests a minute, ${formatCount(burst)} at once`;
 }
 
 function intervalsText(intervals: Pick<ModelSchedule, 'fullInterval' | 'deltaInterval'> | undefined): string {

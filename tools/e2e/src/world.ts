@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Stack } from '@tidemark/cli';
+import { loadSecrets, Stack } from '@tidemark/cli';
 import { connectMongo, startEmbeddedMongo, type EmbeddedMongo } from '@tidemark/mongo';
+import { Living } from './source/living.js';
 
 /** The repository's folder. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -22,6 +23,7 @@ export class World {
   readonly #followers: ChildProcess[] = [];
   #mongo: EmbeddedMongo | undefined;
   #stack: Stack | undefined;
+  #living: Living | undefined;
   lines: string[] = [];
 
   private constructor(
@@ -29,9 +31,11 @@ export class World {
     readonly uncompressed: boolean,
   ) {}
 
-  static async start(options: { uncompressed?: boolean } = {}): Promise<World> {
+  /** `living`: with the process of the living sources, as connector `living`. */
+  static async start(options: { uncompressed?: boolean; living?: boolean } = {}): Promise<World> {
     const world = new World(await mkdtemp(join(tmpdir(), 'tidemark-e2e-')), options.uncompressed ?? false);
     await mkdir(world.exports);
+    if (options.living === true) await world.#startLiving();
     await world.up();
     return world;
   }
@@ -53,6 +57,11 @@ export class World {
     return this.#stack;
   }
 
+  get living(): Living {
+    if (this.#living === undefined) throw new Error('this world has no living sources');
+    return this.#living;
+  }
+
   /** Starts the database, if it is down, and every service. */
   async up(): Promise<void> {
     const log = (line: string) => this.lines.push(line);
@@ -67,7 +76,11 @@ export class World {
       port: 0,
       mongodbUri: this.#mongo.uri,
       fileRoots: [this.folder],
-      env: { ...process.env, TIDEMARK_LEASE_SECONDS: '3' },
+      env: {
+        ...process.env,
+        TIDEMARK_LEASE_SECONDS: '3',
+        ...(this.#living === undefined ? {} : { TIDEMARK_CONNECTORS: `living=${this.#living.address}` }),
+      },
       say: log,
       signal: new AbortController().signal,
     });
@@ -89,6 +102,7 @@ export class World {
   async stop(): Promise<void> {
     for (const follower of this.#followers) follower.kill('SIGKILL');
     await this.halt();
+    await this.#living?.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -155,6 +169,13 @@ export class World {
       await closed;
     };
     return { objects, kill };
+  }
+
+  /** It has to trust the services before they are there: so their secrets are made first. */
+  async #startLiving(): Promise<void> {
+    await mkdir(this.dataDir);
+    const { secrets } = await loadSecrets(join(this.dataDir, 'secrets.json'), process.env);
+    this.#living = await Living.start(ROOT, this.folder, secrets.internalToken);
   }
 
   #spawn(args: readonly string[]): ChildProcess {

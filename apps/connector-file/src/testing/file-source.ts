@@ -73,6 +73,7 @@ export class FileSource {
       fingerprintKey: Buffer.alloc(32, 7),
       pageRecords: 2,
       pageBytes: 1024 * 1024,
+      overlap: undefined,
       ...given,
     };
     const pages: Page[] = [];

@@ -2,6 +2,7 @@ import { ConnectionState, type ConnectionStatus, type ModelStatus } from '@tidem
 import type { Register } from '../cli.js';
 import { statusJson } from '../connection-json.js';
 import { enumName } from '../json.js';
+import { planLines } from '../plan-text.js';
 import { printable } from '../printable.js';
 import { formatTable } from '../table.js';
 import { formatCount, formatTime } from '../time.js';
@@ -26,9 +27,10 @@ export const status: Register = (program, cli) => {
       const { connections } = await cli.connect();
       const request = { connectionId: connectionId ?? '' };
       const response = await connections.getStatus(request, { signal: cli.signal });
-      await cli.print({ connections: response.connections.map(statusJson) }, () =>
-        statusLines(response.connections),
-      );
+      await cli.print({ connections: response.connections.map(statusJson) }, () => [
+        ...statusLines(response.connections),
+        ...(connectionId === undefined ? [] : response.connections.flatMap(planLines)),
+      ]);
       if (response.connections.length >= MOST && !cli.json) {
         await cli.notes.lines([
           `These are the first ${formatCount(MOST)}; see any other with: tidemark status CONNECTION`,
@@ -36,6 +38,26 @@ export const status: Register = (program, cli) => {
       }
     });
 };
+
+/** Who is left alone for now, and until when. */
+function breakerLines({
+  connectionId,
+  breaker,
+  connectorBreaker,
+  nextProbeTime,
+}: ConnectionStatus): string[] {
+  if (nextProbeTime === undefined) return [];
+  const subjects = [
+    ['the source', breaker],
+    ['the connector', connectorBreaker],
+  ].flatMap(([subject, state]) => (state === 'OPEN' || state === 'HALF_OPEN' ? [subject] : []));
+  const what = subjects.length > 1 ? 'are down; they are' : 'is down; it is';
+  return [
+    printable(
+      `${connectionId}: ${subjects.join(' and ')} ${what} tried again at ${formatTime(nextProbeTime)}`,
+    ),
+  ];
+}
 
 function statusLines(statuses: readonly ConnectionStatus[]): string[] {
   if (statuses.length === 0) {
@@ -64,5 +86,5 @@ function statusLines(statuses: readonly ConnectionStatus[]): string[] {
   const reasons = statuses
     .filter(({ stateReason }) => stateReason !== '')
     .map(({ connectionId, stateReason }) => printable(`${connectionId}: ${stateReason}`));
-  return [...table, ...reasons];
+  return [...table, ...reasons, ...statuses.flatMap(breakerLines)];
 }

@@ -103,6 +103,11 @@ export class ServiceProcess {
     }
   }
 
+  /** Sends it a signal; nothing if it has ended. */
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
   /** Asks it to end, waits, and ends it by force when it takes too long. */
   async stop(): Promise<void> {
     this.stopping = true;

@@ -54,7 +54,7 @@ export function serviceSpec(
 }
 
 function settingsOf(name: ServiceName, surroundings: Surroundings, addresses: Addresses): Environment {
-  const { secrets, mongodbUri, fileRoots, gatewayPort } = surroundings;
+  const { env, secrets, mongodbUri, fileRoots, gatewayPort } = surroundings;
   switch (name) {
     case 'store':
       return {
@@ -67,7 +67,10 @@ function settingsOf(name: ServiceName, surroundings: Surroundings, addresses: Ad
       return {
         TIDEMARK_CONTROL_MONGODB_URI: databaseAddress(mongodbUri, 'control'),
         TIDEMARK_STORE_ADDRESS: addresses.store,
-        TIDEMARK_CONNECTORS: `file=${addresses['connector-file'] ?? ''}`,
+        // Those of the environment are run by somebody else.
+        TIDEMARK_CONNECTORS: [`file=${addresses['connector-file'] ?? ''}`, env['TIDEMARK_CONNECTORS'] ?? []]
+          .flat()
+          .join(','),
         ...masterKeys(secrets),
         TIDEMARK_BOOTSTRAP_API_KEY: secrets.apiKey,
       };
@@ -93,6 +96,9 @@ function inherited(env: Environment): Environment {
   const passed = [
     'TIDEMARK_LOG_LEVEL',
     'TIDEMARK_LEASE_SECONDS',
+    'TIDEMARK_RUN_SLOTS',
+    'TIDEMARK_RUNS_PER_TENANT',
+    'TIDEMARK_RUNS_PER_CONNECTOR',
     'TIDEMARK_HISTORY_DAYS',
     'TIDEMARK_TOMBSTONE_DAYS',
   ];

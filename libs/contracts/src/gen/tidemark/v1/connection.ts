@@ -9,6 +9,14 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Duration } from "../../google/protobuf/duration.js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
 import { Model, Scope } from "./model.js";
+import {
+  SyncKind,
+  syncKindFromJSON,
+  syncKindToJSON,
+  SyncRunState,
+  syncRunStateFromJSON,
+  syncRunStateToJSON,
+} from "./sync_run.js";
 
 /** Whether a connection syncs. */
 export enum ConnectionState {
@@ -110,6 +118,8 @@ export interface Connection {
     | undefined;
   /** Whether credentials are stored. They are never returned. */
   hasCredentials: boolean;
+  /** How fast the source may be read; unset: as fast as it lets itself be. */
+  budget?: Budget | undefined;
 }
 
 /** What a caller sets of a connection. */
@@ -131,7 +141,11 @@ export interface ConnectionSpec {
     | Schedule
     | undefined;
   /** See Connection.guard. Unset: the defaults. */
-  guard: Guard | undefined;
+  guard:
+    | Guard
+    | undefined;
+  /** See Connection.budget. Unset: none. */
+  budget?: Budget | undefined;
 }
 
 /** When syncs of a connection run. */
@@ -177,6 +191,17 @@ export interface Guard {
   maxQuarantinedShare?: number | undefined;
 }
 
+/**
+ * How fast a source may be read. Connections of one connector with equal credentials share one budget, over all processes; where they
+ * differ, the lowest counts. Whatever it says, a source that asks to wait is left alone by all of them.
+ */
+export interface Budget {
+  /** Requests a minute at most, over time: 1 to 1000000. */
+  requestsPerMinute: number;
+  /** Requests at once after a quiet time: 1 to 1000000. 0: what comes together in 10 s. */
+  burst: number;
+}
+
 /** How one model of a connection stands. */
 export interface ModelStatus {
   /** Name of the model. */
@@ -203,6 +228,24 @@ export interface ModelStatus {
     | undefined;
   /** How the newest run stands, in one sentence. */
   lastRunSummary: string;
+  /** Why the next full sync is due then, or what it waits for, for a person; empty if none is scheduled. */
+  nextFullReason: string;
+  /** The same of the next delta sync. */
+  nextDeltaReason: string;
+  /** Runs that have not ended, the oldest first. */
+  unfinishedRuns: UnfinishedRun[];
+}
+
+/** A run that has not ended, as far as a connection's status tells of it. */
+export interface UnfinishedRun {
+  /** Id of the run. */
+  runId: string;
+  /** What it does. */
+  kind: SyncKind;
+  /** Where it stands. */
+  state: SyncRunState;
+  /** What it waits for or how far it is, in one sentence. */
+  summary: string;
 }
 
 /** How a connection stands. */
@@ -215,8 +258,12 @@ export interface ConnectionStatus {
   stateReason: string;
   /** Its models in scope. */
   models: ModelStatus[];
-  /** State of its circuit breaker: CLOSED, OPEN or HALF_OPEN. */
+  /** State of its circuit breaker: CLOSED, OPEN or HALF_OPEN. It opens when its source is down, for its runs alone. */
   breaker: string;
+  /** The same of its connector's. It opens when the connector's process is down, for all of its connections. */
+  connectorBreaker: string;
+  /** When the source is tried again at the earliest; unset while no breaker is open. */
+  nextProbeTime?: Date | undefined;
 }
 
 function createBaseConnection(): Connection {
@@ -233,6 +280,7 @@ function createBaseConnection(): Connection {
     createTime: undefined,
     updateTime: undefined,
     hasCredentials: false,
+    budget: undefined,
   };
 }
 
@@ -273,6 +321,9 @@ export const Connection: MessageFns<Connection> = {
     }
     if (message.hasCredentials !== false) {
       writer.uint32(96).bool(message.hasCredentials);
+    }
+    if (message.budget !== undefined) {
+      Budget.encode(message.budget, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -386,6 +437,14 @@ export const Connection: MessageFns<Connection> = {
             message.hasCredentials = reader.bool();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.budget = Budget.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -428,6 +487,7 @@ export const Connection: MessageFns<Connection> = {
         : isSet(object.has_credentials)
         ? globalThis.Boolean(object.has_credentials)
         : false,
+      budget: isSet(object.budget) ? Budget.fromJSON(object.budget) : undefined,
     };
   },
 
@@ -469,6 +529,9 @@ export const Connection: MessageFns<Connection> = {
     if (message.hasCredentials !== false) {
       obj.hasCredentials = message.hasCredentials;
     }
+    if (message.budget !== undefined) {
+      obj.budget = Budget.toJSON(message.budget);
+    }
     return obj;
   },
 
@@ -491,6 +554,9 @@ export const Connection: MessageFns<Connection> = {
     message.createTime = object.createTime ?? undefined;
     message.updateTime = object.updateTime ?? undefined;
     message.hasCredentials = object.hasCredentials ?? false;
+    message.budget = (object.budget !== undefined && object.budget !== null)
+      ? Budget.fromPartial(object.budget)
+      : undefined;
     return message;
   },
 };
@@ -504,6 +570,7 @@ function createBaseConnectionSpec(): ConnectionSpec {
     scope: undefined,
     schedule: undefined,
     guard: undefined,
+    budget: undefined,
   };
 }
 
@@ -529,6 +596,9 @@ export const ConnectionSpec: MessageFns<ConnectionSpec> = {
     }
     if (message.guard !== undefined) {
       Guard.encode(message.guard, writer.uint32(58).fork()).join();
+    }
+    if (message.budget !== undefined) {
+      Budget.encode(message.budget, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -602,6 +672,14 @@ export const ConnectionSpec: MessageFns<ConnectionSpec> = {
             message.guard = Guard.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.budget = Budget.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -623,6 +701,7 @@ export const ConnectionSpec: MessageFns<ConnectionSpec> = {
       scope: isSet(object.scope) ? Scope.fromJSON(object.scope) : undefined,
       schedule: isSet(object.schedule) ? Schedule.fromJSON(object.schedule) : undefined,
       guard: isSet(object.guard) ? Guard.fromJSON(object.guard) : undefined,
+      budget: isSet(object.budget) ? Budget.fromJSON(object.budget) : undefined,
     };
   },
 
@@ -649,6 +728,9 @@ export const ConnectionSpec: MessageFns<ConnectionSpec> = {
     if (message.guard !== undefined) {
       obj.guard = Guard.toJSON(message.guard);
     }
+    if (message.budget !== undefined) {
+      obj.budget = Budget.toJSON(message.budget);
+    }
     return obj;
   },
 
@@ -666,6 +748,9 @@ export const ConnectionSpec: MessageFns<ConnectionSpec> = {
       ? Schedule.fromPartial(object.schedule)
       : undefined;
     message.guard = (object.guard !== undefined && object.guard !== null) ? Guard.fromPartial(object.guard) : undefined;
+    message.budget = (object.budget !== undefined && object.budget !== null)
+      ? Budget.fromPartial(object.budget)
+      : undefined;
     return message;
   },
 };
@@ -1102,6 +1187,95 @@ export const Guard: MessageFns<Guard> = {
   },
 };
 
+function createBaseBudget(): Budget {
+  return { requestsPerMinute: 0, burst: 0 };
+}
+
+export const Budget: MessageFns<Budget> = {
+  encode(message: Budget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestsPerMinute !== 0) {
+      writer.uint32(8).int32(message.requestsPerMinute);
+    }
+    if (message.burst !== 0) {
+      writer.uint32(16).int32(message.burst);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Budget {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBudget();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.requestsPerMinute = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.burst = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Budget {
+    return {
+      requestsPerMinute: isSet(object.requestsPerMinute)
+        ? globalThis.Number(object.requestsPerMinute)
+        : isSet(object.requests_per_minute)
+        ? globalThis.Number(object.requests_per_minute)
+        : 0,
+      burst: isSet(object.burst) ? globalThis.Number(object.burst) : 0,
+    };
+  },
+
+  toJSON(message: Budget): unknown {
+    const obj: any = {};
+    if (message.requestsPerMinute !== 0) {
+      obj.requestsPerMinute = Math.round(message.requestsPerMinute);
+    }
+    if (message.burst !== 0) {
+      obj.burst = Math.round(message.burst);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Budget>): Budget {
+    return Budget.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Budget>): Budget {
+    const message = createBaseBudget();
+    message.requestsPerMinute = object.requestsPerMinute ?? 0;
+    message.burst = object.burst ?? 0;
+    return message;
+  },
+};
+
 function createBaseModelStatus(): ModelStatus {
   return {
     model: "",
@@ -1112,6 +1286,9 @@ function createBaseModelStatus(): ModelStatus {
     nextDeltaTime: undefined,
     lastRunId: undefined,
     lastRunSummary: "",
+    nextFullReason: "",
+    nextDeltaReason: "",
+    unfinishedRuns: [],
   };
 }
 
@@ -1146,6 +1323,15 @@ export const ModelStatus: MessageFns<ModelStatus> = {
     }
     if (message.lastRunSummary !== "") {
       writer.uint32(66).string(message.lastRunSummary);
+    }
+    if (message.nextFullReason !== "") {
+      writer.uint32(74).string(message.nextFullReason);
+    }
+    if (message.nextDeltaReason !== "") {
+      writer.uint32(82).string(message.nextDeltaReason);
+    }
+    for (const v of message.unfinishedRuns) {
+      UnfinishedRun.encode(v!, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -1227,6 +1413,30 @@ export const ModelStatus: MessageFns<ModelStatus> = {
             message.lastRunSummary = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.nextFullReason = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.nextDeltaReason = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.unfinishedRuns.push(UnfinishedRun.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1277,6 +1487,21 @@ export const ModelStatus: MessageFns<ModelStatus> = {
         : isSet(object.last_run_summary)
         ? globalThis.String(object.last_run_summary)
         : "",
+      nextFullReason: isSet(object.nextFullReason)
+        ? globalThis.String(object.nextFullReason)
+        : isSet(object.next_full_reason)
+        ? globalThis.String(object.next_full_reason)
+        : "",
+      nextDeltaReason: isSet(object.nextDeltaReason)
+        ? globalThis.String(object.nextDeltaReason)
+        : isSet(object.next_delta_reason)
+        ? globalThis.String(object.next_delta_reason)
+        : "",
+      unfinishedRuns: globalThis.Array.isArray(object?.unfinishedRuns)
+        ? object.unfinishedRuns.map((e: any) => UnfinishedRun.fromJSON(e))
+        : globalThis.Array.isArray(object?.unfinished_runs)
+        ? object.unfinished_runs.map((e: any) => UnfinishedRun.fromJSON(e))
+        : [],
     };
   },
 
@@ -1306,6 +1531,15 @@ export const ModelStatus: MessageFns<ModelStatus> = {
     if (message.lastRunSummary !== "") {
       obj.lastRunSummary = message.lastRunSummary;
     }
+    if (message.nextFullReason !== "") {
+      obj.nextFullReason = message.nextFullReason;
+    }
+    if (message.nextDeltaReason !== "") {
+      obj.nextDeltaReason = message.nextDeltaReason;
+    }
+    if (message.unfinishedRuns?.length) {
+      obj.unfinishedRuns = message.unfinishedRuns.map((e) => UnfinishedRun.toJSON(e));
+    }
     return obj;
   },
 
@@ -1326,12 +1560,144 @@ export const ModelStatus: MessageFns<ModelStatus> = {
     message.nextDeltaTime = object.nextDeltaTime ?? undefined;
     message.lastRunId = object.lastRunId ?? undefined;
     message.lastRunSummary = object.lastRunSummary ?? "";
+    message.nextFullReason = object.nextFullReason ?? "";
+    message.nextDeltaReason = object.nextDeltaReason ?? "";
+    message.unfinishedRuns = object.unfinishedRuns?.map((e) => UnfinishedRun.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseUnfinishedRun(): UnfinishedRun {
+  return { runId: "", kind: 0, state: 0, summary: "" };
+}
+
+export const UnfinishedRun: MessageFns<UnfinishedRun> = {
+  encode(message: UnfinishedRun, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(16).int32(message.kind);
+    }
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
+    }
+    if (message.summary !== "") {
+      writer.uint32(34).string(message.summary);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnfinishedRun {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnfinishedRun();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.summary = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UnfinishedRun {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      kind: isSet(object.kind) ? syncKindFromJSON(object.kind) : 0,
+      state: isSet(object.state) ? syncRunStateFromJSON(object.state) : 0,
+      summary: isSet(object.summary) ? globalThis.String(object.summary) : "",
+    };
+  },
+
+  toJSON(message: UnfinishedRun): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.kind !== 0) {
+      obj.kind = syncKindToJSON(message.kind);
+    }
+    if (message.state !== 0) {
+      obj.state = syncRunStateToJSON(message.state);
+    }
+    if (message.summary !== "") {
+      obj.summary = message.summary;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UnfinishedRun>): UnfinishedRun {
+    return UnfinishedRun.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UnfinishedRun>): UnfinishedRun {
+    const message = createBaseUnfinishedRun();
+    message.runId = object.runId ?? "";
+    message.kind = object.kind ?? 0;
+    message.state = object.state ?? 0;
+    message.summary = object.summary ?? "";
     return message;
   },
 };
 
 function createBaseConnectionStatus(): ConnectionStatus {
-  return { connectionId: "", state: 0, stateReason: "", models: [], breaker: "" };
+  return {
+    connectionId: "",
+    state: 0,
+    stateReason: "",
+    models: [],
+    breaker: "",
+    connectorBreaker: "",
+    nextProbeTime: undefined,
+  };
 }
 
 export const ConnectionStatus: MessageFns<ConnectionStatus> = {
@@ -1350,6 +1716,12 @@ export const ConnectionStatus: MessageFns<ConnectionStatus> = {
     }
     if (message.breaker !== "") {
       writer.uint32(42).string(message.breaker);
+    }
+    if (message.connectorBreaker !== "") {
+      writer.uint32(50).string(message.connectorBreaker);
+    }
+    if (message.nextProbeTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.nextProbeTime), writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -1407,6 +1779,22 @@ export const ConnectionStatus: MessageFns<ConnectionStatus> = {
             message.breaker = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.connectorBreaker = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.nextProbeTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1434,6 +1822,16 @@ export const ConnectionStatus: MessageFns<ConnectionStatus> = {
         : "",
       models: globalThis.Array.isArray(object?.models) ? object.models.map((e: any) => ModelStatus.fromJSON(e)) : [],
       breaker: isSet(object.breaker) ? globalThis.String(object.breaker) : "",
+      connectorBreaker: isSet(object.connectorBreaker)
+        ? globalThis.String(object.connectorBreaker)
+        : isSet(object.connector_breaker)
+        ? globalThis.String(object.connector_breaker)
+        : "",
+      nextProbeTime: isSet(object.nextProbeTime)
+        ? fromJsonTimestamp(object.nextProbeTime)
+        : isSet(object.next_probe_time)
+        ? fromJsonTimestamp(object.next_probe_time)
+        : undefined,
     };
   },
 
@@ -1454,6 +1852,12 @@ export const ConnectionStatus: MessageFns<ConnectionStatus> = {
     if (message.breaker !== "") {
       obj.breaker = message.breaker;
     }
+    if (message.connectorBreaker !== "") {
+      obj.connectorBreaker = message.connectorBreaker;
+    }
+    if (message.nextProbeTime !== undefined) {
+      obj.nextProbeTime = message.nextProbeTime.toISOString();
+    }
     return obj;
   },
 
@@ -1467,6 +1871,8 @@ export const ConnectionStatus: MessageFns<ConnectionStatus> = {
     message.stateReason = object.stateReason ?? "";
     message.models = object.models?.map((e) => ModelStatus.fromPartial(e)) || [];
     message.breaker = object.breaker ?? "";
+    message.connectorBreaker = object.connectorBreaker ?? "";
+    message.nextProbeTime = object.nextProbeTime ?? undefined;
     return message;
   },
 };

@@ -82,6 +82,18 @@ export interface ReadRequest {
   pageRecords: number;
   /** Bytes of payload in one page at most (a single larger record makes a page of its own). */
   pageBytes: number;
+  /**
+   * DELTA: how far before its bound the source is read again, for changes that it gave out late; unset: the connector's own.
+   * Counts where a delta starts, not where it resumes.
+   */
+  overlap:
+    | Duration
+    | undefined;
+  /**
+   * Requests that the read may make to the source; unset: as many as it takes. Once they are made, what they brought is sent, at least
+   * one page, and then `more`.
+   */
+  maxRequests?: number | undefined;
 }
 
 /** One message of a read. */
@@ -97,6 +109,9 @@ export interface ReadResponse {
     | //
     /** The end; always the last message. */
     { $case: "end"; value: ReadEnd }
+    | //
+    /** The read has made as many requests as it may; the last message in place of the end. */
+    { $case: "more"; value: ReadMore }
     | undefined;
 }
 
@@ -109,7 +124,11 @@ export interface Page {
   /** Resumes after this page: opaque, at most 64 KiB. */
   checkpoint: Uint8Array;
   /** Records that the source says the model holds, where it says so. */
-  expectedRecords?: bigint | undefined;
+  expectedRecords?:
+    | bigint
+    | undefined;
+  /** Requests that were made to the source since the page before, failed ones included; unset: 1. */
+  requests?: number | undefined;
 }
 
 /** One record as the source has it, within the scope. */
@@ -146,6 +165,10 @@ export interface SourceWait {
     | undefined;
   /** Why, for a person. Example: `429 with Retry-After`. */
   message: string;
+}
+
+/** There is more to read; another read goes on from the last page's checkpoint. */
+export interface ReadMore {
 }
 
 /** The end of a read. */
@@ -769,6 +792,8 @@ function createBaseReadRequest(): ReadRequest {
     fingerprintKey: new Uint8Array(0),
     pageRecords: 0,
     pageBytes: 0,
+    overlap: undefined,
+    maxRequests: undefined,
   };
 }
 
@@ -797,6 +822,12 @@ export const ReadRequest: MessageFns<ReadRequest> = {
     }
     if (message.pageBytes !== 0) {
       writer.uint32(64).int32(message.pageBytes);
+    }
+    if (message.overlap !== undefined) {
+      Duration.encode(message.overlap, writer.uint32(74).fork()).join();
+    }
+    if (message.maxRequests !== undefined) {
+      writer.uint32(80).int32(message.maxRequests);
     }
     return writer;
   },
@@ -878,6 +909,22 @@ export const ReadRequest: MessageFns<ReadRequest> = {
             message.pageBytes = reader.int32();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.overlap = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.maxRequests = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -912,6 +959,12 @@ export const ReadRequest: MessageFns<ReadRequest> = {
         : isSet(object.page_bytes)
         ? globalThis.Number(object.page_bytes)
         : 0,
+      overlap: isSet(object.overlap) ? Duration.fromJSON(object.overlap) : undefined,
+      maxRequests: isSet(object.maxRequests)
+        ? globalThis.Number(object.maxRequests)
+        : isSet(object.max_requests)
+        ? globalThis.Number(object.max_requests)
+        : undefined,
     };
   },
 
@@ -941,6 +994,12 @@ export const ReadRequest: MessageFns<ReadRequest> = {
     if (message.pageBytes !== 0) {
       obj.pageBytes = Math.round(message.pageBytes);
     }
+    if (message.overlap !== undefined) {
+      obj.overlap = Duration.toJSON(message.overlap);
+    }
+    if (message.maxRequests !== undefined) {
+      obj.maxRequests = Math.round(message.maxRequests);
+    }
     return obj;
   },
 
@@ -959,6 +1018,10 @@ export const ReadRequest: MessageFns<ReadRequest> = {
     message.fingerprintKey = object.fingerprintKey ?? new Uint8Array(0);
     message.pageRecords = object.pageRecords ?? 0;
     message.pageBytes = object.pageBytes ?? 0;
+    message.overlap = (object.overlap !== undefined && object.overlap !== null)
+      ? Duration.fromPartial(object.overlap)
+      : undefined;
+    message.maxRequests = object.maxRequests ?? undefined;
     return message;
   },
 };
@@ -978,6 +1041,9 @@ export const ReadResponse: MessageFns<ReadResponse> = {
         break;
       case "end":
         ReadEnd.encode(message.message.value, writer.uint32(26).fork()).join();
+        break;
+      case "more":
+        ReadMore.encode(message.message.value, writer.uint32(34).fork()).join();
         break;
     }
     return writer;
@@ -1020,6 +1086,14 @@ export const ReadResponse: MessageFns<ReadResponse> = {
             message.message = { $case: "end", value: ReadEnd.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "more", value: ReadMore.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1040,6 +1114,8 @@ export const ReadResponse: MessageFns<ReadResponse> = {
         ? { $case: "wait", value: SourceWait.fromJSON(object.wait) }
         : isSet(object.end)
         ? { $case: "end", value: ReadEnd.fromJSON(object.end) }
+        : isSet(object.more)
+        ? { $case: "more", value: ReadMore.fromJSON(object.more) }
         : undefined,
     };
   },
@@ -1052,6 +1128,8 @@ export const ReadResponse: MessageFns<ReadResponse> = {
       obj.wait = SourceWait.toJSON(message.message.value);
     } else if (message.message?.$case === "end") {
       obj.end = ReadEnd.toJSON(message.message.value);
+    } else if (message.message?.$case === "more") {
+      obj.more = ReadMore.toJSON(message.message.value);
     }
     return obj;
   },
@@ -1080,13 +1158,19 @@ export const ReadResponse: MessageFns<ReadResponse> = {
         }
         break;
       }
+      case "more": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "more", value: ReadMore.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
     return message;
   },
 };
 
 function createBasePage(): Page {
-  return { records: [], rejected: [], checkpoint: new Uint8Array(0), expectedRecords: undefined };
+  return { records: [], rejected: [], checkpoint: new Uint8Array(0), expectedRecords: undefined, requests: undefined };
 }
 
 export const Page: MessageFns<Page> = {
@@ -1105,6 +1189,9 @@ export const Page: MessageFns<Page> = {
         throw new globalThis.Error("value provided for field message.expectedRecords of type int64 too large");
       }
       writer.uint32(32).int64(message.expectedRecords);
+    }
+    if (message.requests !== undefined) {
+      writer.uint32(40).int32(message.requests);
     }
     return writer;
   },
@@ -1154,6 +1241,14 @@ export const Page: MessageFns<Page> = {
             message.expectedRecords = reader.int64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.requests = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1180,6 +1275,7 @@ export const Page: MessageFns<Page> = {
         : isSet(object.expected_records)
         ? BigInt(object.expected_records)
         : undefined,
+      requests: isSet(object.requests) ? globalThis.Number(object.requests) : undefined,
     };
   },
 
@@ -1197,6 +1293,9 @@ export const Page: MessageFns<Page> = {
     if (message.expectedRecords !== undefined) {
       obj.expectedRecords = message.expectedRecords.toString();
     }
+    if (message.requests !== undefined) {
+      obj.requests = Math.round(message.requests);
+    }
     return obj;
   },
 
@@ -1211,6 +1310,7 @@ export const Page: MessageFns<Page> = {
     message.expectedRecords = (object.expectedRecords !== undefined && object.expectedRecords !== null)
       ? BigInt(object.expectedRecords)
       : undefined;
+    message.requests = object.requests ?? undefined;
     return message;
   },
 };
@@ -1532,6 +1632,58 @@ export const SourceWait: MessageFns<SourceWait> = {
       ? Duration.fromPartial(object.duration)
       : undefined;
     message.message = object.message ?? "";
+    return message;
+  },
+};
+
+function createBaseReadMore(): ReadMore {
+  return {};
+}
+
+export const ReadMore: MessageFns<ReadMore> = {
+  encode(_: ReadMore, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadMore {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadMore();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ReadMore {
+    return {};
+  },
+
+  toJSON(_: ReadMore): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReadMore>): ReadMore {
+    return ReadMore.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ReadMore>): ReadMore {
+    const message = createBaseReadMore();
     return message;
   },
 };
