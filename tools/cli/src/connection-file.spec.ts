@@ -59,7 +59,7 @@ guard: { maxDeletedShare: 0.1, minDeletedRecords: 10 }
       schedule: {
         fullInterval: { seconds: 10_800n, nanos: 0 },
         deltaInterval: { seconds: 0n, nanos: 0 },
-        models: { jobs: { fullInterval: { seconds: 5400n, nanos: 0 } } },
+        models: new Map([['jobs', { fullInterval: { seconds: 5400n, nanos: 0 }, deltaInterval: undefined }]]),
       },
       guard: { maxDeletedShare: 0.1, minDeletedRecords: 10 },
     });
