@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Cause, MarkerKind, Operation, WatchStart, type WatchChangesResponse } from '@tidemark/contracts';
 import { forTenant } from '@tidemark/rpc';
+import { MongoChangeWriter } from './mongo-change-writer.js';
 import { startStore, TestRun, TestWriter, type StoreHarness, type TestRecord } from './testing/harness.js';
 
 let harness: StoreHarness;
@@ -206,6 +207,31 @@ describe('a scope that becomes narrower', () => {
     expect(await harness.db.versions.countDocuments({ c: uid })).toBe(
       Number(records.reduce((sum, { version }) => sum + version, 0n)) - 5_000,
     );
+  });
+});
+
+describe('a scope that becomes narrower on another process', () => {
+  it('refuses a page that was planned before and is written after', async () => {
+    const writer = await newWriter();
+    await writer.full('people', 'run-1', people(1));
+    const second = await startStore(harness.database);
+    const run = await writer.begin('people', 'run-2');
+    const { write } = MongoChangeWriter.prototype;
+    const held = jest.spyOn(MongoChangeWriter.prototype, 'write').mockImplementationOnce(async function (
+      this: MongoChangeWriter,
+      ...args
+    ) {
+      await new TestWriter(second, writer.connectionId).open(NARROW, 2n);
+      return write.apply(this, args);
+    });
+    await expect(run.page(people(3))).rejects.toMatchObject({ reason: 'SCOPE_VIOLATED' });
+    expect(held).toHaveBeenCalled();
+    held.mockRestore();
+    await second.stop();
+    await writer.purge();
+    expect((await writer.records()).records.map(data)).toEqual([
+      '{"id":"p0","name":"n0","tags":[{"code":0}]}',
+    ]);
   });
 });
 
