@@ -177,7 +177,7 @@ export class MongoChangeFeed {
     this.#commits.forget(uid);
   }
 
-  async #open(): Promise<ChangeStream> {
+  #open(): ChangeStream {
     const inserts = { 'ns.coll': { $in: ['commits', 'packs'] }, operationType: 'insert' };
     const isSmall = { $lte: [{ $bsonSize: '$fullDocument' }, MAX_DELIVERED_BYTES] };
     const isBrought = { $and: [{ $ne: ['$ns.coll', 'connections'] }, isSmall] };
@@ -188,7 +188,11 @@ export class MongoChangeFeed {
     ];
     const stream = this.db.db.watch(pipeline, { batchSize: 100 });
     this.#stream = stream;
-    await stream.tryNext(); // opens it on the server
+    // Before its first event, and not once more when the driver resumes it.
+    stream.once('init', () => {
+      this.#startOver();
+      this.#hasTried();
+    });
     return stream;
   }
 
@@ -206,10 +210,7 @@ export class MongoChangeFeed {
     while (this.#watches > 0 && !this.#stopped) {
       this.#isUnused = false;
       try {
-        const stream = await this.#open();
-        this.#startOver();
-        this.#hasTried();
-        for await (const event of stream) {
+        for await (const event of this.#open()) {
           retryMs = FIRST_RETRY_MS;
           // Who was told has its turn first: asking the database for more takes time, which would come on top of theirs.
           if (this.#take(event as Document as FeedEvent)) await setImmediate();

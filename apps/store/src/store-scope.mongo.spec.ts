@@ -244,8 +244,8 @@ describe('a scope that becomes wider', () => {
     await elsewhere.open(WIDE, 2n);
     await elsewhere.purge();
     elsewhere.epoch = writer.epoch;
-    const { lease, key, observedSequence } = await elsewhere.begin('people', 'run-2');
-    const here = new TestRun(harness, lease, key, observedSequence, 0n);
+    const { lease, begun } = await elsewhere.begin('people', 'run-2');
+    const here = new TestRun(harness, lease, begun);
     await here.page([person(0)]);
     await here.finish();
     await second.stop();
