@@ -21,6 +21,8 @@ const DELIVERED_BYTES = 16 * 1024 * 1024;
 const MAX_DELIVERED_BYTES = 64 * 1024;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
+/** How long the database waits for news before it answers that there is none. Opening and closing the stream takes as long. */
+const AWAIT_MS = 250;
 /** How long the stream outlives the last watch, for the next one to find it. */
 const LINGER_MS = 30_000;
 
@@ -177,7 +179,7 @@ export class MongoChangeFeed {
     this.#commits.forget(uid);
   }
 
-  #open(): ChangeStream {
+  async #open(): Promise<ChangeStream> {
     const inserts = { 'ns.coll': { $in: ['commits', 'packs'] }, operationType: 'insert' };
     const isSmall = { $lte: [{ $bsonSize: '$fullDocument' }, MAX_DELIVERED_BYTES] };
     const isBrought = { $and: [{ $ne: ['$ns.coll', 'connections'] }, isSmall] };
@@ -186,13 +188,9 @@ export class MongoChangeFeed {
       { $match: { $or: [inserts, { 'ns.coll': 'connections' }] } },
       { $project: { 'ns.coll': 1, documentKey: 1, fullDocument } },
     ];
-    const stream = this.db.db.watch(pipeline, { batchSize: 100 });
+    const stream = this.db.db.watch(pipeline, { batchSize: 100, maxAwaitTimeMS: AWAIT_MS });
     this.#stream = stream;
-    // Before its first event, and not once more when the driver resumes it.
-    stream.once('init', () => {
-      this.#startOver();
-      this.#hasTried();
-    });
+    await stream.tryNext(); // opens it on the server
     return stream;
   }
 
@@ -210,7 +208,10 @@ export class MongoChangeFeed {
     while (this.#watches > 0 && !this.#stopped) {
       this.#isUnused = false;
       try {
-        for await (const event of this.#open()) {
+        const stream = await this.#open();
+        this.#startOver();
+        this.#hasTried();
+        for await (const event of stream) {
           retryMs = FIRST_RETRY_MS;
           // Who was told has its turn first: asking the database for more takes time, which would come on top of theirs.
           if (this.#take(event as Document as FeedEvent)) await setImmediate();
