@@ -36,6 +36,7 @@ function begun(changes: Partial<BeginRunResponse> = {}): BeginRunResponse {
     observedSequence: 7n,
     recordCount: 0n,
     finishing: false,
+    reading: 1n,
     ...changes,
   };
 }
@@ -148,6 +149,25 @@ describe('committing pages', () => {
     await pages.drain();
     expect(wire.sent).toEqual(['0:a', '1:b', '1:b']);
     expect(committed).toEqual(['a', 'b']);
+  });
+
+  test('fails only once the page after the one that failed is answered', async () => {
+    let answer: () => void = () => undefined;
+    const wire = new Wire([
+      () => Promise.reject(new TidemarkError('PAGE_OUT_OF_ORDER', 'overtaken')),
+      () => new Promise((resolve) => (answer = () => resolve(DONE))),
+      () => Promise.reject(new TidemarkError('PAGE_OUT_OF_ORDER', 'overtaken')),
+    ]);
+    const { pages } = committer(wire);
+    await pages.commit(page('a'));
+    await expect(pages.commit(page('b'))).rejects.toMatchObject({ reason: 'PAGE_OUT_OF_ORDER' });
+    let isDrained = false;
+    const drained = pages.drain().finally(() => (isDrained = true));
+    drained.catch(() => undefined);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isDrained).toBe(false);
+    answer();
+    await expect(drained).rejects.toMatchObject({ reason: 'PAGE_OUT_OF_ORDER' });
   });
 
   test('fails with what the store failed with, and tells of no page after it', async () => {

@@ -60,7 +60,13 @@ export class PageCommitter {
     before: Promise<void> | undefined,
   ): Promise<void> {
     sent.catch(() => undefined);
-    await before;
+    try {
+      await before;
+    } catch (error) {
+      // This page is still under way: before it is answered, its run must not be begun again.
+      await sent.catch(() => undefined);
+      throw error;
+    }
     let response = await sent.catch((error: unknown) => {
       // It overtook the page before it, which is committed by now.
       if (!isTidemarkError(error, 'PAGE_OUT_OF_ORDER')) throw error;
@@ -82,10 +88,10 @@ export class PageCommitter {
 
   private send(page: Page, pageNumber: bigint, records: SourceRecord[]): Promise<CommitPageResponse> {
     const { lease } = this;
-    const { observedSequence } = this.begun;
+    const { observedSequence, reading } = this.begun;
     const { rejected, checkpoint } = page;
     return this.store.commitPage(
-      { lease, pageNumber, observedSequence, records, rejected, checkpoint },
+      { lease, pageNumber, observedSequence, reading, records, rejected, checkpoint },
       this.signal,
     );
   }

@@ -61,7 +61,13 @@ beforeAll(async () => {
       await onBegin();
       return {
         ...{ pages: 0n, checkpoint: new Uint8Array(0), counters: undefined },
-        ...{ fingerprintKey: new Uint8Array(32), observedSequence: 0n, recordCount: 0n, finishing: false },
+        ...{
+          fingerprintKey: new Uint8Array(32),
+          observedSequence: 0n,
+          recordCount: 0n,
+          finishing: false,
+          reading: 1n,
+        },
       };
     },
     commitPage: async () => {

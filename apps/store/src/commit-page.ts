@@ -26,6 +26,8 @@ const OPEN_OBJECT = 0x7b;
 /** One page of a run. */
 export interface CommitPage {
   readonly pageNumber: number;
+  /** How often the run had been begun when it was read. */
+  readonly reading: number;
   readonly observedSequence: number;
   readonly observations: readonly Observation[];
   readonly rejections: readonly Rejection[];

@@ -49,7 +49,7 @@ export interface CommitPlan {
   readonly seenLive: readonly string[];
   /** … and those that are not. The snapshot held both, so neither is deleted. */
   readonly seenOther: readonly string[];
-  /** Ids that a run other than a snapshot saw live and unchanged: nothing of them is written, yet they were seen. */
+  /** Ids that a run other than a snapshot saw unchanged, gone ones too: nothing of them is written, yet they were seen. */
   readonly touched: readonly string[];
 }
 
@@ -63,6 +63,8 @@ export interface PlanContext {
   readonly stored: (id: string) => StoredState | undefined;
   /** Whether an earlier page of the snapshot held the id. */
   readonly seen: (id: string) => boolean;
+  /** Whether another run saw the id unchanged since the snapshot began: what the snapshot read of it may be older. */
+  readonly touched: (id: string) => boolean;
 }
 
 /** Decides what a page changes. Pure: the same input gives the same plan. */
@@ -106,18 +108,21 @@ class Planner {
     const stored = this.context.stored(id);
     if (this.context.snapshot && this.#repeats(observation, stored)) return;
     this.#inPage.set(id, observation);
-    const stale =
-      stored !== undefined &&
-      stored.sequence > this.context.observedSequence &&
-      stored.runId !== this.context.runId;
     if (isUnchanged(observation, stored)) {
       this.plan.unchanged++;
       this.#see(id, !observation.deleted);
-      if (!this.context.snapshot && !observation.deleted) this.plan.touched.push(id);
-    } else if (stale) {
+      if (!this.context.snapshot) this.plan.touched.push(id);
+    } else if (this.#isStale(id, stored)) {
       this.plan.stale++;
-      this.#see(id, !stored.deleted);
+      this.#see(id, stored?.deleted === false);
     } else this.#change(observation, stored, index);
+  }
+
+  /** Whether another run wrote the record, or saw it as it is, since this one began to read (P5). */
+  #isStale(id: string, stored: StoredState | undefined): boolean {
+    const { snapshot, observedSequence, runId, touched } = this.context;
+    const isWritten = stored !== undefined && stored.sequence > observedSequence && stored.runId !== runId;
+    return isWritten || (snapshot && touched(id));
   }
 
   reject(rejection: Rejection): void {

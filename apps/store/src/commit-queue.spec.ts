@@ -8,6 +8,7 @@ const lease = (model: string, kind = 1): Lease => ({
 });
 const page = (pageNumber: number, ids: string[], bytes = 10): CommitPage => ({
   pageNumber,
+  reading: 1,
   observedSequence: 0,
   observations: ids.map((id) => ({
     id,

@@ -21,6 +21,8 @@ const DELIVERED_BYTES = 16 * 1024 * 1024;
 const MAX_DELIVERED_BYTES = 64 * 1024;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
+/** How long the database waits for news before it answers that there is none. Opening and closing the stream takes as long. */
+const AWAIT_MS = 250;
 /** How long the stream outlives the last watch, for the next one to find it. */
 const LINGER_MS = 30_000;
 
@@ -186,7 +188,7 @@ export class MongoChangeFeed {
       { $match: { $or: [inserts, { 'ns.coll': 'connections' }] } },
       { $project: { 'ns.coll': 1, documentKey: 1, fullDocument } },
     ];
-    const stream = this.db.db.watch(pipeline, { batchSize: 100 });
+    const stream = this.db.db.watch(pipeline, { batchSize: 100, maxAwaitTimeMS: AWAIT_MS });
     this.#stream = stream;
     await stream.tryNext(); // opens it on the server
     return stream;

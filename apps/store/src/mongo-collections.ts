@@ -173,6 +173,8 @@ export interface RunDocument {
   epoch: number;
   state: 'READING' | 'FINISHING' | 'HELD' | 'DONE';
   pages: number;
+  /** How often it was begun: pages of an earlier reading are refused. */
+  readings: number;
   checkpoint: Binary;
   counters: CountersDocument;
   /** Rejected records that named no id: the snapshot cannot be proven complete. */

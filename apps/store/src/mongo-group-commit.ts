@@ -116,10 +116,12 @@ export class MongoGroupCommit {
     const { writer, db, runs, seenKeys } = this.parts;
     const [before, advances] = await withTransaction(db.client, async (session) => {
       const after = await writer.write(session, commit);
-      for (const { page } of pages) await this.#writeEvidence(session, page);
       const steps =
         after === commit.expected ? pages.map(({ advance }) => advance) : advancesOf(pages, after);
+      // Before the touches: a page of the snapshot itself may be among these.
       await runs.advanceAll(steps, session);
+      await this.#writeTouches(session, pages);
+      for (const { page } of pages) await this.#writeEvidence(session, page);
       return [after, steps] as const;
     });
     pages.forEach(({ job, page: { run, seenKeys: keys, seen, plan, page } }, index) => {
@@ -130,13 +132,26 @@ export class MongoGroupCommit {
     return before === commit.expected;
   }
 
-  /** What a page tells beside its changes: the keys that it held, what it saw for an open snapshot (P4), and what it lacks. */
-  async #writeEvidence(session: ClientSession, { run, plan, seen, snapshot }: PlannedPage): Promise<void> {
-    const { db, runs, seenKeys } = this.parts;
-    if (snapshot) {
-      await runs.touch(snapshot, session);
-      await seenKeys.writeTouched(session, snapshot, plan.touched);
+  /** What pages saw for open snapshots (P4, P5): once for each snapshot, however many of the pages are of its model. */
+  async #writeTouches(session: ClientSession, pages: readonly PlannedJob[]): Promise<void> {
+    const { runs, seenKeys } = this.parts;
+    const snapshots = new Map<string, { snapshot: RunDocument; ids: string[] }>();
+    for (const { page } of pages) {
+      const { snapshot, plan } = page;
+      if (snapshot === null) continue;
+      const entry = snapshots.get(snapshot._id) ?? { snapshot, ids: [] };
+      snapshots.set(snapshot._id, entry);
+      entry.ids.push(...plan.touched);
     }
+    for (const { snapshot, ids } of snapshots.values()) {
+      await runs.touch(snapshot, session);
+      await seenKeys.writeTouched(session, snapshot, ids);
+    }
+  }
+
+  /** What a page tells beside its changes: the keys that it held, and what it lacks. */
+  async #writeEvidence(session: ClientSession, { run, plan, seen }: PlannedPage): Promise<void> {
+    const { db, seenKeys } = this.parts;
     await seenKeys.write(session, run, seen);
     await writeQuarantine(db, session, run, plan.rejections);
   }
@@ -164,9 +179,10 @@ function request(
 /** What pages change in their runs if they are written after a sequence. */
 function advancesOf(pages: readonly { readonly page: PlannedPage }[], before: number): RunAdvance[] {
   let last = before;
-  return pages.map(({ page: { run, page, plan, part } }) => {
+  return pages.map(({ page: { lease, run, page, plan, part } }) => {
     last += part.writes.length;
-    return { run, $set: advanceRun(run, page, plan, part.writes, last) };
+    const reliesOnTouches = lease.kind === FULL && part.writes.length > 0;
+    return { run, $set: advanceRun(run, page, plan, part.writes, last), reliesOnTouches };
   });
 }
 
@@ -191,6 +207,7 @@ export function follows(job: PageJob, { run, ids }: Ahead): boolean {
     lease.runId === run.run &&
     lease.epoch === run.epoch &&
     page.pageNumber === run.pages &&
+    page.reading === run.readings &&
     idsOf(job).every((id) => !ids.has(id))
   );
 }

@@ -94,6 +94,8 @@ export class MongoPagePlanner {
     if (verified?.uid !== uid || verified.revision !== scope.revision)
       verifyPayloads(page, modelScope(connection, lease.model), lease.model);
     const seen = lease.kind === FULL ? (request.seenKeys ?? (await this.seenKeys.load(run))) : undefined;
+    seen?.requireRoom(page.observations.length + page.rejections.length);
+    const touched = seen && (await this.seenKeys.touched(run));
     const plan = planCommit(page.observations, page.rejections, {
       runId: lease.runId,
       snapshot: seen !== undefined,
@@ -103,6 +105,7 @@ export class MongoPagePlanner {
         return record && toState(record);
       },
       seen: (id) => seen?.has(id) ?? false,
+      touched: (id) => touched?.held(id) ?? false,
     });
     if (seen === undefined && plan.stale > 0) throw overtaken(plan.stale);
     if (plan.missing.length > 0) return { missing: plan.missing };

@@ -8,6 +8,8 @@ import type { CountersDocument, RunDocument } from './mongo-collections.js';
 
 /** Whether a page was committed before, as a retry does not know. Throws PAGE_OUT_OF_ORDER if it is not the next one either. */
 export function isCommitted(run: RunDocument, page: CommitPage): boolean {
+  if (run.readings !== page.reading)
+    throw new TidemarkError('PAGE_OUT_OF_ORDER', 'the run was begun again since the page was read');
   if (run.state === 'READING' && run.pages === page.pageNumber) return false;
   const same =
     run.pages === page.pageNumber + 1 && Buffer.compare(run.checkpoint.buffer, page.checkpoint) === 0;

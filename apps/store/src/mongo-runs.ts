@@ -18,6 +18,8 @@ import {
 export interface RunAdvance {
   readonly run: RunDocument;
   readonly $set: Partial<RunDocument>;
+  /** Whether it holds only while no other run saw a record that this snapshot may hold an older state of. */
+  readonly reliesOnTouches: boolean;
 }
 
 /** Where runs stand, fenced by their leases' epochs. */
@@ -58,12 +60,12 @@ export class MongoRuns {
     return run;
   }
 
-  /** Only the epoch changes: a commit of the owner before may still be landing, and it counts. */
+  /** Nothing else changes: a commit of the owner before that has landed counts. */
   async #takeOver(current: RunDocument, epoch: number): Promise<RunDocument> {
     const { _id, run } = current;
     const taken = await this.db.runs.findOneAndUpdate(
       { _id, run, epoch: current.epoch },
-      { $set: { epoch } },
+      { $set: { epoch }, $inc: { readings: 1 } },
       { returnDocument: 'after' },
     );
     if (taken === null) throw leaseLost();
@@ -142,9 +144,11 @@ export class MongoRuns {
 
   /** Advances several runs as `advance` does one. Throws CommitConflict unless every one of them stands as it was read. */
   async advanceAll(steps: readonly RunAdvance[], session: ClientSession): Promise<void> {
-    const updates = steps.map(({ run: { _id, epoch, state, pages, seenAs }, $set }) => ({
-      updateOne: { filter: { _id, seenAs, epoch, state, pages }, update: { $set } },
-    }));
+    const updates = steps.map(({ run, $set, reliesOnTouches }) => {
+      const { _id, epoch, state, pages, readings, seenAs, touches } = run;
+      const filter = { _id, seenAs, epoch, state, pages, readings, ...(reliesOnTouches ? { touches } : {}) };
+      return { updateOne: { filter, update: { $set } } };
+    });
     const { matchedCount } = await this.db.runs.bulkWrite(updates, { session });
     if (matchedCount !== steps.length) throw new CommitConflict('the run moved on');
   }
@@ -170,6 +174,7 @@ function newRun(
     epoch: lease.epoch,
     state: 'READING',
     pages: 0,
+    readings: 1,
     checkpoint,
     counters: noCounters(),
     anonymousRejections: 0,

@@ -3,6 +3,7 @@ import type { RunDocument, SeenDocument, StoreDatabase } from './mongo-collectio
 import { SeenKeys } from './seen-keys.js';
 
 const CACHE_BYTES = 160 * 1024 * 1024;
+const KNOWN_TOUCHED = 100;
 
 interface Entry {
   readonly keys: SeenKeys;
@@ -27,6 +28,8 @@ function pageRange({ c, seenAs: run }: RunKey, start: number, end: number): Filt
  */
 export class MongoSeenKeys {
   readonly #cache = new Map<string, Entry>();
+  /** Those of other runs; few, and forgotten together. */
+  readonly #touched = new Map<string, { readonly keys: SeenKeys; touches: number }>();
 
   constructor(readonly db: StoreDatabase) {}
 
@@ -64,11 +67,18 @@ export class MongoSeenKeys {
 
   /** The keys of records that other runs saw while a snapshot is open. Kept apart: the snapshot itself did not hold them. */
   async touched(run: RunDocument): Promise<SeenKeys> {
-    const keys = new SeenKeys(run.seenAs);
-    if (run.touches > 0) {
-      for await (const { k } of this.db.seen.find(pageRange(run, -run.touches, 0))) keys.addPacked(k.buffer);
+    const key = cacheKey(run);
+    const known = this.#touched.get(key);
+    const entry = known ?? { keys: new SeenKeys(run.seenAs), touches: 0 };
+    if (entry.touches < run.touches) {
+      const { touches } = run;
+      for await (const { k } of this.db.seen.find(pageRange(run, -touches, -entry.touches)))
+        entry.keys.addPacked(k.buffer);
+      entry.touches = touches;
+      if (known === undefined && this.#touched.size >= KNOWN_TOUCHED) this.#touched.clear();
+      this.#touched.set(key, entry);
     }
-    return keys;
+    return entry.keys;
   }
 
   /** Takes a committed page's keys into the set that it was planned with. */
@@ -81,6 +91,7 @@ export class MongoSeenKeys {
   /** Removes what is kept of a run. */
   async drop(run: RunKey): Promise<void> {
     this.#cache.delete(cacheKey(run));
+    this.#touched.delete(cacheKey(run));
     await this.db.seen.deleteMany(pageRange(run, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER));
   }
 

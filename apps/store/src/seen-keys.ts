@@ -38,6 +38,11 @@ export class SeenKeys {
     return packed;
   }
 
+  /** Throws LIMIT_EXCEEDED if so many more would be beyond 12 million. */
+  requireRoom(more: number): void {
+    if (this.#size + more > MOST_KEYS) throw tooMany();
+  }
+
   /** Adds packed ids. Throws LIMIT_EXCEEDED beyond 12 million. */
   addPacked(packed: Uint8Array): void {
     const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
@@ -88,7 +93,7 @@ export class SeenKeys {
 
   #grow(): void {
     if (this.#size >= MOST_KEYS) {
-      throw new TidemarkError('LIMIT_EXCEEDED', `a snapshot holds at most ${MOST_KEYS} records of one model`);
+      throw tooMany();
     }
     const [high, low] = [this.#high, this.#low];
     this.#high = new Uint32Array(high.length * 2);
@@ -102,4 +107,8 @@ export class SeenKeys {
 
 function digestOf(runId: string, id: string): Buffer {
   return hash('sha256', `${runId}\0${id}`, 'buffer');
+}
+
+function tooMany(): TidemarkError {
+  return new TidemarkError('LIMIT_EXCEEDED', `a snapshot holds at most ${MOST_KEYS} records of one model`);
 }

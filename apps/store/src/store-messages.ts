@@ -37,6 +37,7 @@ export function toLease(lease: LeaseMessage | undefined): Lease {
 export function toCommitPage(request: CommitPageRequest): CommitPage {
   return {
     pageNumber: Number(request.pageNumber),
+    reading: Number(request.reading),
     observedSequence: Number(request.observedSequence),
     observations: request.records.map(toObservation),
     rejections: request.rejected.map((rejected): Rejection => ({

@@ -25,8 +25,8 @@ function record(payload: string | Buffer, id = 'a'): Records[number] {
 }
 
 function page(run: TestRun, records: Records, more: Partial<CommitPageRequest> = {}) {
-  const { lease, observedSequence } = run;
-  return harness.writing.commitPage({ lease, pageNumber: 0n, observedSequence, records, ...more });
+  const { lease, observedSequence, reading } = run;
+  return harness.writing.commitPage({ lease, pageNumber: 0n, observedSequence, reading, records, ...more });
 }
 
 async function expectRefused(

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Cause, MarkerKind, Operation, WatchStart, type WatchChangesResponse } from '@tidemark/contracts';
 import { forTenant } from '@tidemark/rpc';
+import { MongoChangeWriter } from './mongo-change-writer.js';
 import { startStore, TestRun, TestWriter, type StoreHarness, type TestRecord } from './testing/harness.js';
 
 let harness: StoreHarness;
@@ -209,6 +210,31 @@ describe('a scope that becomes narrower', () => {
   });
 });
 
+describe('a scope that becomes narrower on another process', () => {
+  it('refuses a page that was planned before and is written after', async () => {
+    const writer = await newWriter();
+    await writer.full('people', 'run-1', people(1));
+    const second = await startStore(harness.database);
+    const run = await writer.begin('people', 'run-2');
+    const { write } = MongoChangeWriter.prototype;
+    const held = jest.spyOn(MongoChangeWriter.prototype, 'write').mockImplementationOnce(async function (
+      this: MongoChangeWriter,
+      ...args
+    ) {
+      await new TestWriter(second, writer.connectionId).open(NARROW, 2n);
+      return write.apply(this, args);
+    });
+    await expect(run.page(people(3))).rejects.toMatchObject({ reason: 'SCOPE_VIOLATED' });
+    expect(held).toHaveBeenCalled();
+    held.mockRestore();
+    await second.stop();
+    await writer.purge();
+    expect((await writer.records()).records.map(data)).toEqual([
+      '{"id":"p0","name":"n0","tags":[{"code":0}]}',
+    ]);
+  });
+});
+
 describe('a scope that becomes wider', () => {
   it('holds at once for a process that has known the narrow one', async () => {
     const writer = await newWriter(NARROW);
@@ -218,8 +244,8 @@ describe('a scope that becomes wider', () => {
     await elsewhere.open(WIDE, 2n);
     await elsewhere.purge();
     elsewhere.epoch = writer.epoch;
-    const { lease, key, observedSequence } = await elsewhere.begin('people', 'run-2');
-    const here = new TestRun(harness, lease, key, observedSequence, 0n);
+    const { lease, begun } = await elsewhere.begin('people', 'run-2');
+    const here = new TestRun(harness, lease, begun);
     await here.page([person(0)]);
     await here.finish();
     await second.stop();

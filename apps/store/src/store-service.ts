@@ -95,6 +95,7 @@ export class StoreServiceHandler {
       observedSequence: BigInt(clock?.seq ?? 0),
       recordCount: BigInt(model?.live ?? 0),
       finishing: run.state !== 'READING',
+      reading: BigInt(run.readings),
     };
   }
 

@@ -3,6 +3,7 @@ import {
   StoreServiceDefinition,
   SyncKind,
   WatchStart,
+  type BeginRunResponse,
   type WatchChangesResponse,
 } from '@tidemark/contracts';
 import { canonicalJson, fingerprint, fingerprintKey, parseJson } from '@tidemark/model';
@@ -38,13 +39,7 @@ export class StoreClient {
     const kind = SyncKind.DELTA;
     const lease = { tenantId: TENANT, connectionId, model, kind, runId: `run-${model}`, epoch: 1n };
     const begun = await this.#writing.beginRun({ lease });
-    return new StoreRun(
-      this.#writing,
-      lease,
-      fingerprintKey(begun.fingerprintKey),
-      begun.observedSequence,
-      begun.pages,
-    );
+    return new StoreRun(this.#writing, lease, fingerprintKey(begun.fingerprintKey), begun);
   }
 
   /** Follows a connection from now on. The first response comes as soon as the watch stands. */
@@ -74,10 +69,9 @@ export class StoreRun {
       readonly epoch: bigint;
     },
     readonly key: KeyObject,
-    readonly observedSequence: bigint,
-    pages: bigint,
+    readonly begun: BeginRunResponse,
   ) {
-    this.#pages = pages;
+    this.#pages = begun.pages;
   }
 
   /** Prepares a page, as a connector does, so that committing it is the store's work alone. */
@@ -92,8 +86,9 @@ export class StoreRun {
       };
     });
     const checkpoint = Buffer.from(String(this.#pages));
-    const { lease, observedSequence } = this;
-    return { lease, pageNumber: this.#pages, observedSequence, records, checkpoint };
+    const { lease, begun } = this;
+    const { observedSequence, reading } = begun;
+    return { lease, pageNumber: this.#pages, observedSequence, reading, records, checkpoint };
   }
 
   /** Commits a page. Throws when the store asks for payloads, which it has. */

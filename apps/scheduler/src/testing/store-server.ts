@@ -50,6 +50,7 @@ const EMPTY: StoreEnd = {
     observedSequence: 0n,
     recordCount: 0n,
     finishing: false,
+    reading: 1n,
   }),
   commitPage: async () => ({ missingPayloads: [], counters: undefined, lastSequence: 0n, unchangedShare: 0 }),
   finishRun: async () => ({

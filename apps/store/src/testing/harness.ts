@@ -2,6 +2,7 @@ import {
   RecordServiceDefinition,
   StoreServiceDefinition,
   SyncKind,
+  type BeginRunResponse,
   type CommitPageResponse,
   type FinishRunResponse,
   type ScopeReceipt,
@@ -117,7 +118,7 @@ export class TestWriter {
   async begin(model: string, runId: string, kind = SyncKind.FULL, epoch = ++this.epoch): Promise<TestRun> {
     const lease = { tenantId: this.tenantId, connectionId: this.connectionId, model, kind, runId, epoch };
     const begun = await this.harness.writing.beginRun({ lease });
-    return new TestRun(this.harness, lease, begun.fingerprintKey, begun.observedSequence, begun.pages);
+    return new TestRun(this.harness, lease, begun);
   }
 
   /** A whole full run of one page a call. */
@@ -160,15 +161,21 @@ export class TestRun {
       runId: string;
       epoch: bigint;
     },
-    readonly key: Uint8Array,
-    readonly observedSequence: bigint,
-    pages: bigint,
+    readonly begun: BeginRunResponse,
   ) {
-    this.#pages = pages;
+    this.#pages = begun.pages;
+  }
+
+  get observedSequence(): bigint {
+    return this.begun.observedSequence;
+  }
+
+  get reading(): bigint {
+    return this.begun.reading;
   }
 
   message(page: readonly TestRecord[], pageNumber = this.#pages) {
-    const key = fingerprintKey(this.key);
+    const key = fingerprintKey(this.begun.fingerprintKey);
     const records = page.map(([id, content]) => {
       if (content === null) return { id, deleted: true };
       const { text, identity } = canonicalJson(
@@ -181,6 +188,7 @@ export class TestRun {
       lease: this.lease,
       pageNumber,
       observedSequence: this.observedSequence,
+      reading: this.reading,
       records,
       checkpoint: Buffer.from(`checkpoint ${pageNumber}`),
     };

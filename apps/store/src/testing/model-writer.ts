@@ -83,7 +83,7 @@ export class ModelWriter {
       epoch: ++this.#epoch,
     };
     const begun = await store.writing.beginRun({ lease });
-    const run = new TestRun(store, lease, begun.fingerprintKey, begun.observedSequence, begun.pages);
+    const run = new TestRun(store, lease, begun);
     const checkpoint = Buffer.from(begun.checkpoint).toString();
     const before = this.#takeOver(begun.pages, checkpoint, revision);
     const atEnd = begun.finishing || this.#isAtEnd(begun.pages, before);

@@ -102,7 +102,7 @@ export class FailoverWriter {
       const lease = { tenantId: 'acme', connectionId, model, kind, runId, epoch: ++this.#epoch };
       const store = this.store();
       const begun = await store.writing.beginRun({ lease });
-      const run = new TestRun(store, lease, begun.fingerprintKey, begun.observedSequence, begun.pages);
+      const run = new TestRun(store, lease, begun);
       return { run, pages: Number(begun.pages) };
     }, 'LEASE_LOST');
   }

@@ -25,6 +25,7 @@ export class FireWriter {
   resent = 0;
   #key: FingerprintKey | undefined;
   #observed = 0n;
+  #reading = 0n;
   #made = 0;
 
   constructor(
@@ -54,13 +55,14 @@ export class FireWriter {
     if (Number(begun.pages) !== this.pages) throw new Error('a page was lost, or committed unasked');
     this.#key = fingerprintKey(begun.fingerprintKey);
     this.#observed = begun.observedSequence;
+    this.#reading = begun.reading;
   }
 
   /** Sends a page until it is acknowledged: each time the same records under the same number. */
   async #commit(records: SourceRecord[]): Promise<Committed> {
     for (;;) {
       try {
-        const page = { lease: this.lease, pageNumber: BigInt(this.pages), records };
+        const page = { lease: this.lease, pageNumber: BigInt(this.pages), reading: this.#reading, records };
         const response = await again(
           () => this.store.writing.commitPage({ ...page, observedSequence: this.#observed }),
           () => this.resent++,

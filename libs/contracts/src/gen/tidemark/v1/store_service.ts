@@ -185,6 +185,8 @@ export interface BeginRunResponse {
   recordCount: bigint;
   /** Whether the pages are all committed and FinishRun was called: only FinishRun remains. */
   finishing: boolean;
+  /** Counts how often the run was begun. Pages carry it: one of an earlier reading, that comes late, is refused. */
+  reading: bigint;
 }
 
 /** Commits a page. */
@@ -203,6 +205,8 @@ export interface CommitPageRequest {
   rejected: RejectedRecord[];
   /** Checkpoint after this page. */
   checkpoint: Uint8Array;
+  /** From BeginRun, as it was when the reading stream was opened. */
+  reading: bigint;
 }
 
 /** A page committed, or the payloads it lacks. */
@@ -1471,6 +1475,7 @@ function createBaseBeginRunResponse(): BeginRunResponse {
     observedSequence: 0n,
     recordCount: 0n,
     finishing: false,
+    reading: 0n,
   };
 }
 
@@ -1505,6 +1510,12 @@ export const BeginRunResponse: MessageFns<BeginRunResponse> = {
     }
     if (message.finishing !== false) {
       writer.uint32(56).bool(message.finishing);
+    }
+    if (message.reading !== 0n) {
+      if (BigInt.asIntN(64, message.reading) !== message.reading) {
+        throw new globalThis.Error("value provided for field message.reading of type int64 too large");
+      }
+      writer.uint32(64).int64(message.reading);
     }
     return writer;
   },
@@ -1578,6 +1589,14 @@ export const BeginRunResponse: MessageFns<BeginRunResponse> = {
             message.finishing = reader.bool();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.reading = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1611,6 +1630,7 @@ export const BeginRunResponse: MessageFns<BeginRunResponse> = {
         ? BigInt(object.record_count)
         : 0n,
       finishing: isSet(object.finishing) ? globalThis.Boolean(object.finishing) : false,
+      reading: isSet(object.reading) ? BigInt(object.reading) : 0n,
     };
   },
 
@@ -1637,6 +1657,9 @@ export const BeginRunResponse: MessageFns<BeginRunResponse> = {
     if (message.finishing !== false) {
       obj.finishing = message.finishing;
     }
+    if (message.reading !== 0n) {
+      obj.reading = message.reading.toString();
+    }
     return obj;
   },
 
@@ -1658,6 +1681,7 @@ export const BeginRunResponse: MessageFns<BeginRunResponse> = {
       ? BigInt(object.recordCount)
       : 0n;
     message.finishing = object.finishing ?? false;
+    message.reading = (object.reading !== undefined && object.reading !== null) ? BigInt(object.reading) : 0n;
     return message;
   },
 };
@@ -1670,6 +1694,7 @@ function createBaseCommitPageRequest(): CommitPageRequest {
     records: [],
     rejected: [],
     checkpoint: new Uint8Array(0),
+    reading: 0n,
   };
 }
 
@@ -1698,6 +1723,12 @@ export const CommitPageRequest: MessageFns<CommitPageRequest> = {
     }
     if (message.checkpoint.length !== 0) {
       writer.uint32(50).bytes(message.checkpoint);
+    }
+    if (message.reading !== 0n) {
+      if (BigInt.asIntN(64, message.reading) !== message.reading) {
+        throw new globalThis.Error("value provided for field message.reading of type int64 too large");
+      }
+      writer.uint32(56).int64(message.reading);
     }
     return writer;
   },
@@ -1763,6 +1794,14 @@ export const CommitPageRequest: MessageFns<CommitPageRequest> = {
             message.checkpoint = reader.bytes();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.reading = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1795,6 +1834,7 @@ export const CommitPageRequest: MessageFns<CommitPageRequest> = {
         ? object.rejected.map((e: any) => RejectedRecord.fromJSON(e))
         : [],
       checkpoint: isSet(object.checkpoint) ? bytesFromBase64(object.checkpoint) : new Uint8Array(0),
+      reading: isSet(object.reading) ? BigInt(object.reading) : 0n,
     };
   },
 
@@ -1818,6 +1858,9 @@ export const CommitPageRequest: MessageFns<CommitPageRequest> = {
     if (message.checkpoint.length !== 0) {
       obj.checkpoint = base64FromBytes(message.checkpoint);
     }
+    if (message.reading !== 0n) {
+      obj.reading = message.reading.toString();
+    }
     return obj;
   },
 
@@ -1836,6 +1879,7 @@ export const CommitPageRequest: MessageFns<CommitPageRequest> = {
     message.records = object.records?.map((e) => SourceRecord.fromPartial(e)) || [];
     message.rejected = object.rejected?.map((e) => RejectedRecord.fromPartial(e)) || [];
     message.checkpoint = object.checkpoint ?? new Uint8Array(0);
+    message.reading = (object.reading !== undefined && object.reading !== null) ? BigInt(object.reading) : 0n;
     return message;
   },
 };
