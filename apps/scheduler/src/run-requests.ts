@@ -61,7 +61,8 @@ export class RunRequests {
       connectionId,
       connector,
       model,
-      kind,
+      // A delta whose checkpoint fits no more has nothing to go on from; a full sync has, and gives the next one its own.
+      kind: kind === 'DELTA' ? 'FULL' : kind,
       trigger,
       after: [],
       startedOver: true,
