@@ -1,6 +1,5 @@
 import { SyncKind, type CommitPageResponse } from '@tidemark/contracts';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { MongoChangeWriter } from './mongo-change-writer.js';
 import { MongoPagePlanner } from './mongo-page-planner.js';
 import { employee, many } from './testing/employees.js';
 import { expectWhole } from './testing/exact-store.js';
@@ -11,6 +10,7 @@ import {
   type TestRecord,
   type TestRun,
 } from './testing/harness.js';
+import { holdNextWrite } from './testing/held-writes.js';
 import { newWriter } from './testing/writers.js';
 
 const SIZE = 250;
@@ -35,26 +35,20 @@ const page = (number: number, level = 1): TestRecord[] =>
   many(SIZE * (number + 1), level).slice(number * SIZE);
 
 /** Has the next write wait, until the page after it is planned and `meanwhile` is done. */
-function hold(meanwhile: () => Promise<unknown>): { done: Promise<void> } {
-  const { write } = MongoChangeWriter.prototype;
-  const { plan } = MongoPagePlanner.prototype;
-  let planned: () => void = () => undefined;
-  const isPlanned = new Promise<void>((resolve) => (planned = resolve));
-  const held = { done: Promise.resolve() };
-  jest.spyOn(MongoChangeWriter.prototype, 'write').mockImplementationOnce(function (
-    this: MongoChangeWriter,
-    ...args
-  ) {
-    jest.spyOn(MongoPagePlanner.prototype, 'plan').mockImplementationOnce(async function (
-      this: MongoPagePlanner,
-      ...of
-    ) {
-      const outcome = await plan.apply(this, of);
-      planned();
-      return outcome;
-    });
-    held.done = isPlanned.then(meanwhile).then(() => undefined);
-    return held.done.then(() => write.apply(this, args));
+function hold(meanwhile: () => Promise<unknown>): { done: Promise<unknown> } {
+  const held: { done: Promise<unknown> } = { done: Promise.resolve() };
+  holdNextWrite(() => {
+    held.done = new Promise<void>((resolve) => {
+      jest.spyOn(MongoPagePlanner.prototype, 'plan').mockImplementationOnce(async function (
+        this: MongoPagePlanner,
+        ...of
+      ) {
+        const outcome = await this.plan(...of);
+        resolve();
+        return outcome;
+      });
+    }).then(meanwhile);
+    return held.done;
   });
   return held;
 }

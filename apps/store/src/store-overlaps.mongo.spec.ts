@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncKind } from '@tidemark/contracts';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { MongoChangeWriter } from './mongo-change-writer.js';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { employee, EMPLOYEE_FIELDS, levels, many } from './testing/employees.js';
 import { startStore, TestWriter, type StoreHarness } from './testing/harness.js';
+import { holdNextWrite } from './testing/held-writes.js';
 import { newWriter } from './testing/writers.js';
 
 let harness: StoreHarness;
@@ -124,14 +124,9 @@ describe('an older page of a full sync', () => {
     const full = await writer.begin('employees', 'run-2');
     const second = await startStore(harness.database);
     const elsewhere = new TestWriter(second, writer.connectionId);
-    const { write } = MongoChangeWriter.prototype;
-    const held = jest.spyOn(MongoChangeWriter.prototype, 'write').mockImplementationOnce(async function (
-      this: MongoChangeWriter,
-      ...args
-    ) {
+    const held = holdNextWrite(async () => {
       const delta = await elsewhere.begin('employees', 'run-3', SyncKind.DELTA);
       await delta.page([employee('a', 1)]);
-      return write.apply(this, args);
     });
     expect(await full.page([employee('a', 2)])).toMatchObject({ counters: { updated: 0n, stale: 1n } });
     held.mockRestore();
@@ -152,14 +147,7 @@ describe('a delta and a webhook that share a commit', () => {
     ];
     let release: () => void = () => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
-    const { write } = MongoChangeWriter.prototype;
-    const held = jest.spyOn(MongoChangeWriter.prototype, 'write').mockImplementationOnce(async function (
-      this: MongoChangeWriter,
-      ...args
-    ) {
-      await released;
-      return write.apply(this, args);
-    });
+    const held = holdNextWrite(() => released);
     const first = jobs.page([employee('j')]);
     while (held.mock.calls.length === 0) await sleep(5);
     const both = [delta.page([employee('a')]), webhook.page([employee('b')])];
@@ -167,7 +155,7 @@ describe('a delta and a webhook that share a commit', () => {
     release();
     await first;
     await Promise.all(both);
-    expect(held).toHaveBeenCalledTimes(2);
+    expect(held).toHaveBeenCalledTimes(3);
     held.mockRestore();
     await full.page([employee('c')]);
     await full.finish();

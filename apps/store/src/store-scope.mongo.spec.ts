@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Cause, MarkerKind, Operation, WatchStart, type WatchChangesResponse } from '@tidemark/contracts';
 import { forTenant } from '@tidemark/rpc';
-import { MongoChangeWriter } from './mongo-change-writer.js';
 import { startStore, TestRun, TestWriter, type StoreHarness, type TestRecord } from './testing/harness.js';
+import { holdNextWrite } from './testing/held-writes.js';
 
 let harness: StoreHarness;
 let connections = 0;
@@ -216,14 +216,7 @@ describe('a scope that becomes narrower on another process', () => {
     await writer.full('people', 'run-1', people(1));
     const second = await startStore(harness.database);
     const run = await writer.begin('people', 'run-2');
-    const { write } = MongoChangeWriter.prototype;
-    const held = jest.spyOn(MongoChangeWriter.prototype, 'write').mockImplementationOnce(async function (
-      this: MongoChangeWriter,
-      ...args
-    ) {
-      await new TestWriter(second, writer.connectionId).open(NARROW, 2n);
-      return write.apply(this, args);
-    });
+    const held = holdNextWrite(() => new TestWriter(second, writer.connectionId).open(NARROW, 2n));
     await expect(run.page(people(3))).rejects.toMatchObject({ reason: 'SCOPE_VIOLATED' });
     expect(held).toHaveBeenCalled();
     held.mockRestore();
