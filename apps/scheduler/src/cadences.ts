@@ -25,7 +25,8 @@ export interface Cadences {
   requested(connection: ConnectionKey, runs: readonly Run[], turn?: Date): Promise<void>;
   started(run: Run): Promise<void>;
   succeeded(run: Run, time: Date, isCertified: boolean): Promise<void>;
-  failed(run: Run, time: Date): Promise<void>;
+  /** Returns how many of the run's key have failed in a row. */
+  failed(run: Run, time: Date): Promise<number>;
   /** Forgets what there was of all models but these. */
   keepOnly(connection: ConnectionKey, models: readonly string[]): Promise<void>;
 }

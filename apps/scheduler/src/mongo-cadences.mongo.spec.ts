@@ -45,6 +45,15 @@ describe('cadences', () => {
     expect(await cadences.find(connection)).toEqual([{ ...known, ...failed, ...success }]);
   });
 
+  test('count failures in a row, each run once', async () => {
+    const [first, second] = [aRun({ id: 'run_1' }), aRun({ id: 'run_2' })];
+    const counts = [];
+    for (const each of [first, first, second]) counts.push(await cadences.failed(each, early));
+    await cadences.succeeded(aRun({ id: 'run_3' }), late, true);
+    counts.push(await cadences.failed(aRun({ id: 'run_4' }), late));
+    expect(counts).toEqual([1, 1, 2, 1]);
+  });
+
   test('keep models and kinds apart, whatever the names', async () => {
     const names = ['a.b', 'a', '__proto__', '0'];
     const runs = names.flatMap((model) => [aRun({ model }), aRun({ model, kind: 'DELTA' })]);

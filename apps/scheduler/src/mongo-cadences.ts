@@ -63,7 +63,7 @@ export class MongoCadences implements Cadences {
     });
   }
 
-  async failed(run: Run, time: Date): Promise<void> {
+  async failed(run: Run, time: Date): Promise<number> {
     const path = pathOf(run);
     await this.db.cadences.updateOne(
       // Each run counts once, however often it is told.
@@ -74,6 +74,9 @@ export class MongoCadences implements Cadences {
         $inc: { [`${path}.failuresInARow`]: 1 },
       },
     );
+    const { model, kind } = run;
+    const found = await this.find(keyOf(run));
+    return found?.find((each) => each.model === model && each.kind === kind)?.failuresInARow ?? 1;
   }
 
   async keepOnly(connection: ConnectionKey, models: readonly string[]): Promise<void> {

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FairRuns, MAX_BARREN_ATTEMPTS, type ConnectionState, type RunLimits } from '@tidemark/model';
+import {
+  FairRuns,
+  GONE_AFTER,
+  MAX_BARREN_ATTEMPTS,
+  type ConnectionState,
+  type RunLimits,
+} from '@tidemark/model';
 import type { Cadences } from './cadences.js';
+import type { ConnectionKey } from './connection.js';
 import type { ConnectionStates } from './connection-states.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { Leases, OwnedLease } from './leases.js';
@@ -217,12 +224,15 @@ export class SyncWorker {
     const { runs, requests, states, cadences } = this.parts;
     const verdict = outcome.kind === 'FAILED' ? outcome.verdict : undefined;
     if (verdict?.action === 'START_OVER') await requests.startOver(run);
-    if (verdict?.action === 'STAND') {
-      const key = { tenantId: run.tenantId, id: run.connectionId };
-      await states.stand(key, verdict.event, patch.error?.message ?? '');
-    }
+    if (verdict?.action === 'STAND')
+      await states.stand(keyOf(run), verdict.event, patch.error?.message ?? '');
     if (verdict?.action === 'RETRY') setTimeout(() => this.poke(), verdict.delayMs).unref();
-    if (patch.state === 'FAILED') await cadences.failed(run, patch.endTime ?? new Date());
+    if (patch.state === 'FAILED') {
+      const failures = await cadences.failed(run, patch.endTime ?? new Date());
+      // A file may be away for a while; an account that is gone stays so.
+      if (patch.error?.reason === 'SOURCE_GONE' && failures >= GONE_AFTER)
+        await states.stand(keyOf(run), 'SOURCE_GONE', patch.error.message);
+    }
     if (patch.state !== 'WAITING')
       this.parts.planner.replan({ tenantId: run.tenantId, id: run.connectionId });
     if (ends(patch)) await runs.prune(run, KEPT_RUNS);
@@ -239,6 +249,10 @@ export class SyncWorker {
     if (verdict.action === 'RETRY' || verdict.action === 'DROP') logger.warn(fields, 'run interrupted');
     else logger.error(fields, 'run failed');
   }
+}
+
+function keyOf({ tenantId, connectionId }: Run): ConnectionKey {
+  return { tenantId, id: connectionId };
 }
 
 /** What becomes of a run whose connection does not sync. */

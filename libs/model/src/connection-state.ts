@@ -8,7 +8,7 @@ export type ConnectionEvent =
   | 'RESUME'
   | 'UPDATE'
   | 'DELETE'
-  /** Its source refuses the credentials, or says that there is no such account any more. */
+  /** Its source refuses the credentials, or has been gone for an hour and more. */
   | 'CREDENTIALS_REJECTED'
   | 'SOURCE_GONE';
 

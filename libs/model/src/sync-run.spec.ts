@@ -102,7 +102,7 @@ describe('failures', () => {
     ['SOURCE_CREDENTIALS_REJECTED', 'STAND'],
     ['SOURCE_CONFIG_INVALID', 'FAIL'],
     ['SOURCE_CONTRACT_BROKEN', 'FAIL'],
-    ['SOURCE_GONE', 'STAND'],
+    ['SOURCE_GONE', 'FAIL'],
     ['QUARANTINE_LIMIT_EXCEEDED', 'FAIL'],
     ['SCOPE_VIOLATED', 'FAIL'],
     ['INTERNAL', 'FAIL'],

@@ -110,7 +110,7 @@ export type FailureVerdict =
   /** It ends here. */
   | { readonly action: 'FAIL' }
   /** It ends here, and its connection stands until a person does something. */
-  | { readonly action: 'STAND'; readonly event: 'CREDENTIALS_REJECTED' | 'SOURCE_GONE' }
+  | { readonly action: 'STAND'; readonly event: 'CREDENTIALS_REJECTED' }
   /** Another process owns the run: write nothing. */
   | { readonly action: 'DROP' };
 
@@ -134,6 +134,9 @@ export const OWN_RETRY_BUDGET = 20;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
 
+/** After so many failures in a row because it is gone, an hour or more, a source is taken for gone for good. */
+export const GONE_AFTER = 8;
+
 /** Sorts a failure (R16): only outages are tried again, with exponential, jittered pauses within a budget. */
 export function judgeFailure(facts: FailureFacts): FailureVerdict {
   switch (facts.reason) {
@@ -151,8 +154,6 @@ export function judgeFailure(facts: FailureFacts): FailureVerdict {
       return facts.startedOver ? { action: 'FAIL' } : { action: 'START_OVER' };
     case 'SOURCE_CREDENTIALS_REJECTED':
       return { action: 'STAND', event: 'CREDENTIALS_REJECTED' };
-    case 'SOURCE_GONE':
-      return { action: 'STAND', event: 'SOURCE_GONE' };
     case 'LEASE_LOST':
       return { action: 'DROP' };
     default:

@@ -33,7 +33,7 @@ describe('errors over the wire', () => {
   };
 
   it('knows every reason of the contract', () => {
-    expect(REASONS).toHaveLength(39);
+    expect(REASONS).toHaveLength(40);
     expect(isReason('UNSPECIFIED')).toBe(false);
     expect(isReason('UNRECOGNIZED')).toBe(false);
     expect(isReason('7')).toBe(false);
