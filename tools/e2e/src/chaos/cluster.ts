@@ -200,7 +200,7 @@ function databaseOf(uri: string, name: string): string {
 }
 
 /** An address that nobody listens on: it stays a member's over its restarts. */
-async function freeAddress(): Promise<string> {
+export async function freeAddress(): Promise<string> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

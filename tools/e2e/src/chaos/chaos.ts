@@ -1,0 +1,156 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SyncRunState, type SyncKind, type SyncRun } from '@tidemark/contracts';
+import type { Changing } from '../source/deed.js';
+import { LivingClient, type LivingSourceControl } from '../source/living-client.js';
+import { ChangeWatch, toLivingRecord, type LivingRecord } from './change-watch.js';
+import { Cluster, freeAddress } from './cluster.js';
+import { CommitLog } from './commit-log.js';
+import type { Fault } from './fault-plan.js';
+import { eventually, patiently } from './patience.js';
+
+const NAME = 'sea';
+const MODEL = 'staff';
+const RECORDS = 3_000;
+const BUSY = { pageSize: 100, pageDelayMs: 40 };
+const QUICK = { ...BUSY, pageDelayMs: 0 };
+const CHANGE_EVERY_MS = 20;
+const KINDS: Changing['kinds'] = ['put', 'edit', 'edit', 'delete', 'restore', 'tie'];
+const UNFINISHED: readonly SyncRunState[] = [SyncRunState.WAITING, SyncRunState.RUNNING];
+
+/** A cluster that mirrors one living source by deltas every second, and what is known of it. */
+export class Chaos {
+  /** Runs that ended, by id, each as it ended. */
+  readonly ended = new Map<string, SyncRun>();
+
+  private constructor(
+    readonly cluster: Cluster,
+    readonly source: LivingSourceControl,
+    readonly log: CommitLog,
+    readonly watch: ChangeWatch,
+    private readonly close: () => Promise<void>,
+  ) {}
+
+  static async start(): Promise<Chaos> {
+    const folder = await mkdtemp(join(tmpdir(), 'tidemark-living-'));
+    const control = await freeAddress();
+    const env = { LIVING_CONTROL: control, LIVING_FILE: join(folder, 'living.jsonl') };
+    const connector = { name: 'living', main: 'tools/e2e/dist/source/main.js', env };
+    const cluster = await Cluster.start({ schedulers: 2, stores: 2, connector });
+    const driver = await cluster.driver();
+    const source = new LivingClient(() => control).source(NAME);
+    await source.behave(QUICK);
+    await source.fill(
+      MODEL,
+      Array.from({ length: RECORDS }, (_, i) => ({ id: `r-${i}`, fields: { text: '' } })),
+    );
+    const runIds = await connect(cluster);
+    const watch = new ChangeWatch(cluster.api.records, NAME);
+    const chaos = new Chaos(cluster, source, new CommitLog(driver), watch, async () => {
+      await watch.stop();
+      await driver.close();
+      await cluster.stop();
+      await rm(folder, { recursive: true, force: true });
+    });
+    for (const id of runIds) await chaos.end(id);
+    return chaos;
+  }
+
+  stop(): Promise<void> {
+    return this.close();
+  }
+
+  /** Lets the source change from now on. */
+  async stir(seed: number): Promise<void> {
+    await this.source.behave(BUSY);
+    await this.source.keepChanging(MODEL, { everyMs: CHANGE_EVERY_MS, kinds: [...(KINDS ?? [])], seed });
+  }
+
+  /** Lets the source stand still; gives back its live records. */
+  async calm(): Promise<Map<string, LivingRecord>> {
+    await this.source.stopChanging(MODEL);
+    await this.source.behave(QUICK);
+    return this.source.truth(MODEL);
+  }
+
+  /** Strikes with faults, each at its time; afterwards every member is up. */
+  async strike(faults: readonly Fault[]): Promise<void> {
+    const ends = await Promise.allSettled(faults.map((fault) => this.#strike(fault)));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  }
+
+  /** Asks for a run; gives back its id. */
+  async ask(kind: SyncKind): Promise<string> {
+    const { runs } = await patiently(() => this.cluster.api.syncs.runSync({ connectionId: NAME, kind }));
+    return runs[0]?.id ?? '';
+  }
+
+  /** Waits until a run ended; gives it back. */
+  async end(id: string): Promise<SyncRun> {
+    let run: SyncRun | undefined;
+    const ended = await eventually(
+      async () => {
+        run = (await patiently(() => this.cluster.api.syncs.getSyncRun({ runId: id }))).run;
+        return run === undefined || UNFINISHED.includes(run.state) ? undefined : run;
+      },
+      () => `run ${id} does not end: ${run?.summary ?? 'it is unknown'}`,
+    );
+    this.ended.set(id, ended);
+    return ended;
+  }
+
+  /** Waits until all runs ended that were asked for before now; gives back those that were not looked at before. */
+  async endAll(): Promise<SyncRun[]> {
+    const request = { connectionId: NAME, pageSize: 200 };
+    const { runs } = await patiently(() => this.cluster.api.syncs.listSyncRuns(request));
+    const others = runs.filter(({ id }) => !this.ended.has(id));
+    return Promise.all(others.map(({ id }) => this.end(id)));
+  }
+
+  /** The live records, as the store has them. */
+  async stored(): Promise<Map<string, LivingRecord>> {
+    return patiently(async () => {
+      const found = new Map<string, LivingRecord>();
+      const request = { connectionId: NAME, excludeDeleted: true };
+      for await (const { records } of this.cluster.api.records.streamRecords(request))
+        for (const record of records) found.set(record.id, toLivingRecord(record));
+      return found;
+    });
+  }
+
+  /** Waits until the watch has come as far as the log. */
+  async settle(): Promise<void> {
+    await this.log.readOn();
+    await eventually(
+      () => this.watch.changes >= this.log.changes || this.watch.faults.length > 0 || undefined,
+      () => `the watch brought ${this.watch.changes} of ${this.log.changes} changes`,
+    );
+  }
+
+  async #strike({ member, kind, atMs, forMs }: Fault): Promise<void> {
+    await sleep(atMs);
+    if (kind === 'freeze') {
+      const thaw = this.cluster.freeze(member);
+      await sleep(forMs);
+      return thaw();
+    }
+    this.cluster.kill(member);
+    await sleep(forMs);
+    await this.cluster.launch(member);
+  }
+}
+
+async function connect({ api }: Cluster): Promise<readonly string[]> {
+  const seconds = (count: number) => ({ seconds: BigInt(count), nanos: 0 });
+  const { runIds } = await api.connections.createConnection({
+    spec: {
+      id: NAME,
+      connector: 'living',
+      config: Buffer.from(JSON.stringify({ source: NAME })),
+      schedule: { fullInterval: seconds(0), deltaInterval: seconds(1) },
+    },
+  });
+  return runIds;
+}
