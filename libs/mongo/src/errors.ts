@@ -21,6 +21,12 @@ const OUTAGE_CODES = new Set<number | string | undefined>([
   175, 237,
 ]);
 
+/**
+ * The database's cache is too full for the transaction, which it rolled back: others fill it, too, and a moment later they do
+ * not. TemporarilyUnavailable, TransactionTooLargeForCache.
+ */
+const CACHE_CODES = new Set<number | string | undefined>([365, 388]);
+
 /** What a socket fails with when the other end is gone. */
 const SOCKET_CODES = new Set([
   'EPIPE',
@@ -45,6 +51,7 @@ export function isTransient(error: unknown): boolean {
  */
 export function isBroken(error: unknown): boolean {
   const failure = unwrap(error);
+  if (failure instanceof MongoServerError && CACHE_CODES.has(failure.code)) return true;
   return isTransient(failure) || (isOutage(failure) && !(failure instanceof MongoServerSelectionError));
 }
 

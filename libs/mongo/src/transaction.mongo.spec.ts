@@ -81,6 +81,15 @@ describe('withTransaction', () => {
     expect(attempts).toBe(3);
   });
 
+  it.each([365, 388])('runs the body again when the cache was too full for it (%s)', async (code) => {
+    let attempts = 0;
+    await withTransaction(database.client, async () => {
+      attempts += 1;
+      if (attempts < 3) throw new MongoServerError({ code, errmsg: 'too full' });
+    });
+    expect(attempts).toBe(3);
+  });
+
   it('gives up with DATABASE_UNAVAILABLE when the budget is used up', async () => {
     const run = withTransaction(database.client, () => Promise.reject(transientError()), { budgetMs: 50 });
     await expect(run).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
