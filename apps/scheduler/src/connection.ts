@@ -1,4 +1,4 @@
-import type { ConnectionState, ModelScopeSpec, RateBudget, ScheduleSpec } from '@tidemark/model';
+import type { ConnectionState, LeaseKey, ModelScopeSpec, RateBudget, ScheduleSpec } from '@tidemark/model';
 
 /** A model as discovery found it. */
 export interface CatalogueEntry {
@@ -88,6 +88,14 @@ export interface ConnectionKey {
 /** `tenant/connection`: the connection's identity in logs, locks and sealed credentials. */
 export function connectionKey({ tenantId, id }: ConnectionKey): string {
   return `${tenantId}/${id}`;
+}
+
+/** The connection that a run, or a lease, is of. */
+export function connectionOf({
+  tenantId,
+  connectionId,
+}: Pick<LeaseKey, 'tenantId' | 'connectionId'>): ConnectionKey {
+  return { tenantId, id: connectionId };
 }
 
 /** Whether two reads are of one connection, and not of two that were made of one name after the other. */

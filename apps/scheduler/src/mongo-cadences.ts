@@ -1,8 +1,8 @@
-import type { LeaseKey, SyncKind } from '@tidemark/model';
+import type { SyncKind } from '@tidemark/model';
 import { isDuplicateKey } from '@tidemark/mongo';
 import type { UpdateFilter } from 'mongodb';
 import type { Cadences, SyncCadence } from './cadences.js';
-import { connectionKey, type Connection, type ConnectionKey } from './connection.js';
+import { connectionKey, connectionOf, type Connection, type ConnectionKey } from './connection.js';
 import type { CadenceDocument, CadencesDocument, ControlDatabase } from './mongo-collections.js';
 import type { Run } from './run.js';
 
@@ -47,14 +47,14 @@ export class MongoCadences implements Cadences {
 
   async started(run: Run): Promise<void> {
     const path = pathOf(run);
-    await this.write(keyOf(run), {
+    await this.write(connectionOf(run), {
       $max: { [`${path}.lastRun`]: run.id, [`${path}.lastStart`]: run.startTime ?? new Date() },
     });
   }
 
   async succeeded(run: Run, time: Date, isCertified: boolean): Promise<void> {
     const path = pathOf(run);
-    await this.write(keyOf(run), {
+    await this.write(connectionOf(run), {
       $max: {
         [`${path}.lastSuccess`]: time,
         ...(isCertified ? { [`${path}.lastCertified`]: time } : {}),
@@ -67,7 +67,7 @@ export class MongoCadences implements Cadences {
     const path = pathOf(run);
     await this.db.cadences.updateOne(
       // Each run counts once, however often it is told.
-      { ...filterOf(keyOf(run)), [`${path}.lastFailed`]: { $ne: run.id } },
+      { ...filterOf(connectionOf(run)), [`${path}.lastFailed`]: { $ne: run.id } },
       {
         $max: { [`${path}.lastFailure`]: time },
         $set: { [`${path}.lastFailed`]: run.id },
@@ -75,7 +75,7 @@ export class MongoCadences implements Cadences {
       },
     );
     const { model, kind } = run;
-    const found = await this.find(keyOf(run));
+    const found = await this.find(connectionOf(run));
     return found?.find((each) => each.model === model && each.kind === kind)?.failuresInARow ?? 1;
   }
 
@@ -93,10 +93,6 @@ export class MongoCadences implements Cadences {
 
 function filterOf(connection: ConnectionKey): { _id: string; tenant: string } {
   return { _id: connectionKey(connection), tenant: connection.tenantId };
-}
-
-function keyOf({ tenantId, connectionId }: LeaseKey): ConnectionKey {
-  return { tenantId, id: connectionId };
 }
 
 /** Models' names may hold dots, which would part a path; none holds a slash, no kind a colon. */

@@ -9,7 +9,7 @@ import {
 } from '@tidemark/model';
 import { isDuplicateKey } from '@tidemark/mongo';
 import type { Document, Filter, UpdateFilter } from 'mongodb';
-import { connectionKey, type ConnectionKey } from './connection.js';
+import { connectionKey, connectionOf, type ConnectionKey } from './connection.js';
 import type { ControlDatabase, RunDocument } from './mongo-collections.js';
 import { fromRunDocument, newRunDocument, patchUpdate } from './mongo-run-documents.js';
 import type { NewRun, Run } from './run.js';
@@ -183,7 +183,7 @@ export class MongoRuns implements Runs {
   async contender(run: Run, now: Date): Promise<Run | undefined> {
     const waiting = await this.db.runs
       .find({
-        ...of({ tenantId: run.tenantId, id: run.connectionId }),
+        ...of(connectionOf(run)),
         state: 'WAITING',
         kind: { $in: ['DELTA', 'WEBHOOK'] },
         notBefore: { $lte: now },
@@ -208,7 +208,7 @@ export class MongoRuns implements Runs {
     const update: UpdateFilter<RunDocument> = {
       $set: {
         state: 'RUNNING',
-        running: connectionKey({ tenantId: run.tenantId, id: run.connectionId }),
+        running: connectionKey(connectionOf(run)),
         epoch,
         startTime: run.startTime ?? now,
         barren: isTakeOver ? countCutOff(run.barren, run.counters.pages) : NOT_BARREN,

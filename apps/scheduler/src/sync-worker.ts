@@ -8,7 +8,7 @@ import {
   type RunLimits,
 } from '@tidemark/model';
 import type { Cadences } from './cadences.js';
-import type { ConnectionKey } from './connection.js';
+import { connectionOf } from './connection.js';
 import type { ConnectionStates } from './connection-states.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { Leases, OwnedLease } from './leases.js';
@@ -120,10 +120,10 @@ export class SyncWorker {
 
   private async claimRun(run: Run): Promise<boolean> {
     const { runs, leases, connections, states, logger } = this.parts;
-    const state = await connections.stateOf({ tenantId: run.tenantId, id: run.connectionId });
+    const state = await connections.stateOf(connectionOf(run));
     if (state !== 'ACTIVE') {
       await runs.change(run, setAside(run, state));
-      await states.resumeIfActive({ tenantId: run.tenantId, id: run.connectionId });
+      await states.resumeIfActive(connectionOf(run));
       return false;
     }
     if (run.state === 'WAITING' && (await runs.isBlocked(run, new Date()))) return false;
@@ -155,7 +155,7 @@ export class SyncWorker {
     const endTime = new Date();
     await this.parts.runs.progress(run, { state: 'FAILED', error, endTime, request: undefined });
     await this.parts.cadences.failed(run, endTime);
-    this.parts.planner.replan({ tenantId: run.tenantId, id: run.connectionId });
+    this.parts.planner.replan(connectionOf(run));
     await this.parts.leases.release(lease);
   }
 
@@ -225,16 +225,15 @@ export class SyncWorker {
     const verdict = outcome.kind === 'FAILED' ? outcome.verdict : undefined;
     if (verdict?.action === 'START_OVER') await requests.startOver(run);
     if (verdict?.action === 'STAND')
-      await states.stand(keyOf(run), verdict.event, patch.error?.message ?? '');
+      await states.stand(connectionOf(run), verdict.event, patch.error?.message ?? '');
     if (verdict?.action === 'RETRY') setTimeout(() => this.poke(), verdict.delayMs).unref();
     if (patch.state === 'FAILED') {
       const failures = await cadences.failed(run, patch.endTime ?? new Date());
       // A file may be away for a while; an account that is gone stays so.
       if (patch.error?.reason === 'SOURCE_GONE' && failures >= GONE_AFTER)
-        await states.stand(keyOf(run), 'SOURCE_GONE', patch.error.message);
+        await states.stand(connectionOf(run), 'SOURCE_GONE', patch.error.message);
     }
-    if (patch.state !== 'WAITING')
-      this.parts.planner.replan({ tenantId: run.tenantId, id: run.connectionId });
+    if (patch.state !== 'WAITING') this.parts.planner.replan(connectionOf(run));
     if (ends(patch)) await runs.prune(run, KEPT_RUNS);
   }
 
@@ -249,10 +248,6 @@ export class SyncWorker {
     if (verdict.action === 'RETRY' || verdict.action === 'DROP') logger.warn(fields, 'run interrupted');
     else logger.error(fields, 'run failed');
   }
-}
-
-function keyOf({ tenantId, connectionId }: Run): ConnectionKey {
-  return { tenantId, id: connectionId };
 }
 
 /** What becomes of a run whose connection does not sync. */

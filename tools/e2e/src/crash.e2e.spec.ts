@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CommitLog } from './chaos/commit-log.js';
 import { expectDone, until, World } from './world.js';
 
 // Any process may be killed at any instant of a sync: started again, the run ends and the store equals the file.
@@ -40,18 +41,9 @@ async function stored(): Promise<Map<string, unknown>> {
 async function checkLog(): Promise<void> {
   const client = await world.driver();
   try {
-    const db = client.db('tidemark_store');
-    let position = 0;
-    const versions = new Map<string, number>();
-    for await (const commit of db.collection('commits').find().sort({ _id: 1 })) {
-      expect(commit['f']).toBe(position + 1);
-      position = (commit['_id'] as unknown as { n: number }).n;
-      (commit['i'] as string[]).forEach((id, index) => {
-        const version = (commit['v'] as number[])[index];
-        expect(version).toBe((versions.get(id) ?? 0) + 1);
-        versions.set(id, version ?? 0);
-      });
-    }
+    const log = new CommitLog(client);
+    await log.readOn();
+    expect(log.faults).toEqual([]);
   } finally {
     await client.close();
   }
