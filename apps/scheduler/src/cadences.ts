@@ -1,4 +1,4 @@
-import type { Cadence } from '@tidemark/model';
+import type { Cadence, DeltaOverlap } from '@tidemark/model';
 import type { Connection, ConnectionKey } from './connection.js';
 import type { Run } from './run.js';
 
@@ -8,6 +8,8 @@ export interface SyncCadence extends Cadence {
   readonly lastRun?: string;
   /** When the newest certified snapshot ended. */
   readonly lastCertified?: Date;
+  /** Of deltas: how far they read back. */
+  readonly overlap?: DeltaOverlap;
 }
 
 /**
@@ -25,6 +27,8 @@ export interface Cadences {
   requested(connection: ConnectionKey, runs: readonly Run[], turn?: Date): Promise<void>;
   started(run: Run): Promise<void>;
   succeeded(run: Run, time: Date, isCertified: boolean): Promise<void>;
+  /** A delta was checked, and this many changes had come late. */
+  checked(run: Run, late: number): Promise<void>;
   /** Returns how many of the run's key have failed in a row. */
   failed(run: Run, time: Date): Promise<number>;
   /** Forgets what there was of all models but these. */

@@ -3,7 +3,7 @@ import { explainSync, isTidemarkError, type PlannedSync, type SyncPlan } from '@
 import type { BreakerState } from '@tidemark/runtime';
 import type { Cadences } from './cadences.js';
 import { connectionKey, type Connection, type ConnectionKey } from './connection.js';
-import { toStateMessage } from './connection-messages.js';
+import { toDuration, toStateMessage } from './connection-messages.js';
 import type { Connections } from './connections.js';
 import type { Connectors } from './connectors.js';
 import type { Run } from './run.js';
@@ -156,6 +156,7 @@ function toModelStatus(
   const next = (kind: PlannedSync['kind']) =>
     plan.next.find((each) => each.model === model && each.kind === kind);
   const [full, delta, run] = [next('FULL'), next('DELTA'), newest.get(model)];
+  const overlapMs = cadences.find((each) => each.model === model && each.kind === 'DELTA')?.overlap?.ms ?? 0;
   const told = (each: Run) => summarize(each, now, waitNote(each, unfinished));
   return {
     model,
@@ -165,7 +166,7 @@ function toModelStatus(
     nextFullTime: full?.time,
     nextDeltaTime: delta?.time,
     nextFullReason: full === undefined ? '' : explainSync(now, full),
-    nextDeltaReason: delta === undefined ? '' : explainSync(now, delta),
+    nextDeltaReason: delta === undefined ? '' : explainSync(now, delta, overlapMs),
     lastRunId: run?.id,
     lastRunSummary: run === undefined ? '' : told(run),
     unfinishedRuns: unfinished
@@ -176,5 +177,6 @@ function toModelStatus(
         state: toWireState(each.state),
         summary: told(each),
       })),
+    deltaOverlap: overlapMs > 0 ? toDuration(overlapMs) : undefined,
   };
 }

@@ -1,4 +1,4 @@
-import { DeleteDecision, type FinishRunRequest, type Lease } from '@tidemark/contracts';
+import { DeleteDecision, type DeltaCheck, type FinishRunRequest, type Lease } from '@tidemark/contracts';
 import type { GuardSpec } from './connection.js';
 import type { Run, RunEnd } from './run.js';
 import { toReadEnd } from './run-messages.js';
@@ -9,12 +9,14 @@ export function toFinishRequest(
   end: RunEnd,
   { maxDeletedShare, minDeletedRecords, maxQuarantinedShare }: GuardSpec,
   decision: Run['decision'],
+  deltaCheck?: DeltaCheck,
 ): FinishRunRequest {
   return {
     lease,
     end: toReadEnd(end),
     guard: { maxDeletedShare, minDeletedRecords, maxQuarantinedShare },
     decision: toDecision(decision),
+    deltaCheck,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { SyncKind } from '@tidemark/model';
+import { adaptOverlap, NO_OVERLAP, type SyncKind } from '@tidemark/model';
 import { isDuplicateKey } from '@tidemark/mongo';
 import type { UpdateFilter } from 'mongodb';
 import type { Cadences, SyncCadence } from './cadences.js';
@@ -63,6 +63,23 @@ export class MongoCadences implements Cadences {
     });
   }
 
+  async checked(run: Run, late: number): Promise<void> {
+    const path = pathOf(run);
+    const { model, kind } = run;
+    const found = await this.find(connectionOf(run));
+    const { overlap } = found?.find((each) => each.model === model && each.kind === kind) ?? {};
+    await this.db.cadences.updateOne(
+      // Each check counts once, however often it is told.
+      { ...filterOf(connectionOf(run)), [`${path}.lastChecked`]: { $ne: run.id } },
+      {
+        $set: {
+          [`${path}.lastChecked`]: run.id,
+          [`${path}.overlap`]: adaptOverlap(overlap ?? NO_OVERLAP, late),
+        },
+      },
+    );
+  }
+
   async failed(run: Run, time: Date): Promise<number> {
     const path = pathOf(run);
     await this.db.cadences.updateOne(
@@ -109,7 +126,7 @@ function toDocument({ model: _model, kind: _kind, ...rest }: SyncCadence): Caden
 }
 
 function fromDocument({ syncs }: CadencesDocument): SyncCadence[] {
-  return Object.entries(syncs).map(([field, { lastFailed: _, ...cadence }]) => {
+  return Object.entries(syncs).map(([field, { lastFailed: _failed, lastChecked: _checked, ...cadence }]) => {
     const colon = field.indexOf(':');
     const kind = field.slice(0, colon) as SyncKind;
     return { failuresInARow: 0, ...cadence, kind, model: field.slice(colon + 1).replaceAll('/', '.') };

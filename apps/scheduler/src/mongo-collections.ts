@@ -1,4 +1,5 @@
 import type {
+  DeltaOverlap,
   BudgetCause,
   BudgetState,
   ConnectionState,
@@ -91,6 +92,9 @@ export interface CadenceDocument {
   failuresInARow?: number;
   /** The run that was last counted as a failure. */
   lastFailed?: string;
+  overlap?: DeltaOverlap;
+  /** The delta that was last checked for late arrivals. */
+  lastChecked?: string;
 }
 
 /** The cadences of a connection; `_id` is `tenant/connection`. */

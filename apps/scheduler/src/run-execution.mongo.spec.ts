@@ -6,6 +6,7 @@ import { bind, fastDefinition, startServer, type CallContext, type RpcServer } f
 import { createLogger } from '@tidemark/runtime';
 import type { Connection } from './connection.js';
 import { Connectors } from './connectors.js';
+import { MongoCadences } from './mongo-cadences.js';
 import { MongoConnections } from './mongo-connections.js';
 import { MongoRateBudgets } from './mongo-rate-budgets.js';
 import { MongoRuns } from './mongo-runs.js';
@@ -97,7 +98,13 @@ beforeEach(async () => {
 /** Works on a run until its outcome. */
 async function work(changes: Partial<Run> = {}): Promise<RunOutcome> {
   const parts = {
-    ...{ runs: new MongoRuns(database.db), connections, store: end.store, logger },
+    ...{
+      runs: new MongoRuns(database.db),
+      connections,
+      store: end.store,
+      cadences: new MongoCadences(database.db),
+      logger,
+    },
     reads: new PacedReads(connectors, new Pacer(new MongoRateBudgets(database.db), logger)),
     targets: new SourceTargets(new Keyring(randomBytes(32), [])),
   };

@@ -1,7 +1,8 @@
-import type { BeginRunResponse, Lease, Page, ReadEnd, SourceWait } from '@tidemark/contracts';
-import { budgetKind, isTidemarkError, mayYield, type TidemarkError } from '@tidemark/model';
+import type { BeginRunResponse, DeltaCheck, Lease, Page, ReadEnd, SourceWait } from '@tidemark/contracts';
+import { budgetKind, checksDeltas, isTidemarkError, mayYield, type TidemarkError } from '@tidemark/model';
 import type { Logger } from '@tidemark/runtime';
-import type { Connection } from './connection.js';
+import type { Cadences, SyncCadence } from './cadences.js';
+import { connectionOf, type Connection } from './connection.js';
 import { fromDuration } from './connection-messages.js';
 import type { Connections } from './connections.js';
 import { asTidemarkError } from './failure.js';
@@ -32,6 +33,7 @@ export interface ExecutionParts {
   readonly store: StoreClient;
   readonly reads: PacedReads;
   readonly targets: SourceTargets;
+  readonly cadences: Pick<Cadences, 'find'>;
   readonly logger: Logger;
 }
 
@@ -160,7 +162,7 @@ export class RunExecution {
 
   private async read(connection: Connection, begun: BeginRunResponse): Promise<ReadEnd | undefined> {
     const target = this.parts.targets.of(connection);
-    const request = toReadRequest(this.run, connection, begun, target.settings);
+    const request = toReadRequest(this.run, connection, begun, target.settings, await this.overlapMs());
     let expectedRecords = begun.recordCount > 0n ? Number(begun.recordCount) : undefined;
     const committer = new PageCommitter(this.parts.store, this.lease, begun, this.lost, (response, page) => {
       this.failures = 0;
@@ -205,8 +207,9 @@ export class RunExecution {
   }
 
   /** From here on only a shutdown stops the run: a delete pass is short, and not to be left half-done by a cancel. */
-  private async finish({ guard }: Connection, end: RunEnd): Promise<RunOutcome> {
-    const request = toFinishRequest(this.lease, end, guard, this.run.decision);
+  private async finish(connection: Connection, end: RunEnd): Promise<RunOutcome> {
+    const check = await this.deltaCheck(connection);
+    const request = toFinishRequest(this.lease, end, connection.guard, this.run.decision, check);
     for (;;) {
       const response = await this.parts.store.finishRun(request, this.lost);
       if (response.done) return { kind: 'FINISHED', response };
@@ -216,6 +219,26 @@ export class RunExecution {
       });
       if (this.stopReason === 'SHUTDOWN') return { kind: 'STOPPED', reason: 'SHUTDOWN' };
     }
+  }
+
+  /** How far a delta is to read back; undefined: as far as its connector does anyway. */
+  private async overlapMs(): Promise<number | undefined> {
+    const { model, kind } = this.run;
+    if (kind !== 'DELTA') return undefined;
+    const known = await this.cadences();
+    const ms = known.find((each) => each.model === model && each.kind === kind)?.overlap?.ms ?? 0;
+    return ms > 0 ? ms : undefined;
+  }
+
+  /** What the delta after this full run is to be checked for, if it is. */
+  private async deltaCheck({ catalogue }: Connection): Promise<DeltaCheck | undefined> {
+    const capabilities = catalogue.find(({ name }) => name === this.run.model)?.capabilities;
+    if (this.run.kind !== 'FULL' || capabilities?.delta !== true) return undefined;
+    return checksDeltas(this.run, await this.cadences()) ? { deletes: capabilities.deltaDeletes } : undefined;
+  }
+
+  private async cadences(): Promise<readonly SyncCadence[]> {
+    return (await this.parts.cadences.find(connectionOf(this.run))) ?? [];
   }
 
   private async failed(failure: unknown): Promise<RunOutcome> {

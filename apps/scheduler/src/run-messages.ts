@@ -5,6 +5,7 @@ import {
   type Certificate,
   type Discrepancies,
   type FinishRunResponse,
+  type LateArrivals,
   type ReadEnd,
   type RunEffort as RunEffortMessage,
   type SyncCounters,
@@ -12,7 +13,15 @@ import {
 } from '@tidemark/contracts';
 import type { SyncKind, SyncRunState, SyncTrigger } from '@tidemark/model';
 import { toDuration } from './connection-messages.js';
-import type { Run, RunCertificate, RunCounters, RunDiscrepancies, RunEffort, RunEnd } from './run.js';
+import type {
+  Run,
+  RunCertificate,
+  RunCounters,
+  RunDiscrepancies,
+  RunEffort,
+  RunEnd,
+  RunLateArrivals,
+} from './run.js';
 import { summarize } from './run-summary.js';
 
 /** A run's message. */
@@ -37,6 +46,7 @@ export function toRunMessage(run: Run, now: Date): SyncRun {
     lastSequence: BigInt(run.lastSequence),
     discrepancies: run.discrepancies && toDiscrepanciesMessage(run.discrepancies),
     effort: toEffortMessage(run.effort),
+    lateArrivals: run.lateArrivals && toLateArrivalsMessage(run.lateArrivals),
   };
 }
 
@@ -149,6 +159,15 @@ export function toDiscrepancies({ discrepancies }: FinishRunResponse): RunDiscre
 
 function toDiscrepanciesMessage({ created, updated, deleted, ids }: RunDiscrepancies): Discrepancies {
   return { created: BigInt(created), updated: BigInt(updated), deleted: BigInt(deleted), ids: [...ids] };
+}
+
+/** What the store says that a finished delta should have brought. */
+export function toLateArrivals({ lateArrivals }: FinishRunResponse): RunLateArrivals | undefined {
+  return lateArrivals && { count: Number(lateArrivals.count), ids: lateArrivals.ids };
+}
+
+function toLateArrivalsMessage({ count, ids }: RunLateArrivals): LateArrivals {
+  return { count: BigInt(count), ids: [...ids] };
 }
 
 /** A connector's closing message, to be kept. */

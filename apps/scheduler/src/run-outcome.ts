@@ -7,7 +7,7 @@ import {
   type TidemarkError,
 } from '@tidemark/model';
 import type { Run } from './run.js';
-import { toCertificate, toCounters, toDiscrepancies } from './run-messages.js';
+import { toCertificate, toCounters, toDiscrepancies, toLateArrivals } from './run-messages.js';
 import { afreshPatch, leftScopeNote } from './run-scope.js';
 import type { RunPatch } from './runs.js';
 
@@ -72,11 +72,13 @@ export function settlement(run: Run, outcome: RunOutcome, now: Date): RunPatch |
 function finished(run: Run, response: FinishRunResponse, now: Date): RunPatch {
   const certificate = toCertificate(response);
   const discrepancies = toDiscrepancies(response);
+  const lateArrivals = toLateArrivals(response);
   const counted: RunPatch = {
     counters: toCounters(response.counters, run.counters),
     lastSequence: Number(response.lastSequence),
     ...(certificate === undefined ? {} : { certificate }),
     ...(discrepancies === undefined ? {} : { discrepancies }),
+    ...(lateArrivals === undefined ? {} : { lateArrivals }),
     failures: 0,
     request: undefined,
     note: undefined,

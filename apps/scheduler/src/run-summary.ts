@@ -12,7 +12,7 @@ export function summarize(run: Run, now: Date, wait?: string): string {
     case 'HELD':
       return `Held: ${count(run.heldDeletes, 'delete')} of ${run.model} look like a fault of the source; approve or discard them.`;
     case 'SUCCEEDED':
-      return `${read(run)}: ${changes(run.counters)}${snapshot(run)}${repairs(run)}${efforts(run)}.`;
+      return `${read(run)}: ${changes(run.counters)}${snapshot(run)}${repairs(run)}${late(run)}${efforts(run)}.`;
     case 'FAILED':
       return `Failed after ${count(run.counters.read, 'record')}: ${run.error?.message ?? 'unknown'}${/[.!?]$/.test(run.error?.message ?? '') ? '' : '.'}`;
     case 'CANCELLED':
@@ -72,6 +72,12 @@ function repairs({ discrepancies }: Run): string {
     .map((kind) => `${number(discrepancies[kind])} ${kind}`);
   const total = kinds.reduce((sum, kind) => sum + discrepancies[kind], 0);
   return total === 0 ? '' : `; repaired ${count(total, 'record')} that deltas missed: ${parts.join(', ')}`;
+}
+
+/** What came too late for deltas; a run before which nothing did says nothing. */
+function late({ lateArrivals }: Run): string {
+  if (lateArrivals === undefined || lateArrivals.count === 0) return '';
+  return `; ${count(lateArrivals.count, 'change')} before it came late from the source, so deltas read further back from now on`;
 }
 
 /** What came in the way; a run that met nothing says nothing. */

@@ -60,6 +60,14 @@ export interface RunDiscrepancies {
   readonly ids: readonly string[];
 }
 
+/** What a delta should have brought, had its source told of it in time. */
+export interface RunLateArrivals {
+  /** In a sample of what a full sync before it changed. */
+  readonly count: number;
+  /** Ids of the first of them, at most 100. */
+  readonly ids: readonly string[];
+}
+
 /** A connector's closing message, kept until the run has finished. */
 export interface RunEnd {
   readonly endEvidence: string;
@@ -93,6 +101,7 @@ export interface Run extends LeaseKey {
   readonly decision?: HeldDecision;
   readonly certificate?: RunCertificate;
   readonly discrepancies?: RunDiscrepancies;
+  readonly lateArrivals?: RunLateArrivals;
   readonly end?: RunEnd;
   readonly error?: RunError;
   readonly heldDeletes: number;

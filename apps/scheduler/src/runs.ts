@@ -9,6 +9,7 @@ import type {
   RunEffort,
   RunEnd,
   RunError,
+  RunLateArrivals,
 } from './run.js';
 
 /** What changes in a run. What is absent stays, what is undefined is taken away. */
@@ -27,6 +28,7 @@ export interface RunPatch {
   readonly decision?: Run['decision'] | undefined;
   readonly certificate?: RunCertificate | undefined;
   readonly discrepancies?: RunDiscrepancies | undefined;
+  readonly lateArrivals?: RunLateArrivals;
   readonly end?: RunEnd | undefined;
   readonly error?: RunError | undefined;
   readonly heldDeletes?: number;

@@ -194,6 +194,10 @@ export class SyncWorker {
     if (state === 'SUCCEEDED' && endTime !== undefined) {
       const isCertified = certificate?.certified === true;
       await this.untilWritten(run, lost, () => this.parts.cadences.succeeded(run, endTime, isCertified));
+      if (patch.lateArrivals !== undefined) {
+        const { count } = patch.lateArrivals;
+        await this.untilWritten(run, lost, () => this.parts.cadences.checked(run, count));
+      }
     }
     const written = await this.untilWritten(run, lost, () => this.write(run, patch));
     if (written !== undefined) await this.untilWritten(run, lost, () => this.followUp(run, patch, outcome));

@@ -205,7 +205,17 @@ export interface RunDocument {
   heldDeletes?: number;
   /** What a full run repaired; kept where deltas or webhooks have served the model. */
   discrepancies?: DiscrepanciesDocument;
+  /** Of a full run: whether, and for what, deltas are checked for late arrivals after it. */
+  deltaCheck?: DeltaCheck;
+  /** Ids that this delta should have brought, had the source not told of them too late; set where a full sync before it looked. */
+  late?: string[];
   certificate?: CertificateDocument;
+}
+
+/** What the delta after a full run is to be checked for. */
+export interface DeltaCheck {
+  /** Whether deltas tell of deletes, too. */
+  readonly deletes: boolean;
 }
 
 export interface CountersDocument {
@@ -255,6 +265,8 @@ export interface ModelDocument {
   deltaCheckpoint?: Binary;
   /** Whether a delta or webhook ever completed. */
   followed?: boolean;
+  /** Of what the newest full sync changed, ids that no delta or webhook has brought: what the next delta does not either came late. */
+  suspects?: string[];
 }
 
 export interface QuarantineDocument {

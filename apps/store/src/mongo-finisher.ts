@@ -1,6 +1,6 @@
 import { TidemarkError } from '@tidemark/model';
 import { withTransaction } from '@tidemark/mongo';
-import { Binary, type ClientSession } from 'mongodb';
+import { Binary, type ClientSession, type UpdateFilter } from 'mongodb';
 import { certify, mustHold, quarantinedTooMuch, type GuardLimits, type SnapshotEnd } from './certificate.js';
 import type { KeyedMutex } from './keyed-mutex.js';
 import { connectionKey, DELTA, FULL, WEBHOOK, type Lease } from './lease.js';
@@ -9,6 +9,7 @@ import { CommitConflict, NO_WRITES, type MongoChangeWriter } from './mongo-chang
 import {
   modelKey,
   type ConnectionDocument,
+  type DeltaCheck,
   type ModelDocument,
   type RunDocument,
   type StoreDatabase,
@@ -16,6 +17,7 @@ import {
 import { retryConflicts } from './mongo-committer.js';
 import type { MongoConnections } from './mongo-connections.js';
 import type { MongoDeletePass } from './mongo-delete-pass.js';
+import type { MongoLateArrivals } from './mongo-late-arrivals.js';
 import { clearQuarantine } from './mongo-quarantine.js';
 import { fieldsOf, type MongoRuns } from './mongo-runs.js';
 import type { MongoSeenKeys } from './mongo-seen-keys.js';
@@ -28,9 +30,12 @@ export interface RunEnd extends SnapshotEnd {
   readonly deltaCheckpoint: Uint8Array;
   readonly guard: GuardLimits;
   readonly decision: DeleteDecision;
+  /** Of a full run: whether deltas of the model go on as they were, to be checked for late arrivals. */
+  readonly deltaCheck?: DeltaCheck;
 }
 
 const BATCHES_PER_CALL = 20;
+const ABSENT = { $exists: false };
 
 /** Ends runs: judges a snapshot, holds or makes its deletes, and tells what follows from the end. */
 export class MongoFinisher {
@@ -40,6 +45,7 @@ export class MongoFinisher {
     readonly runs: MongoRuns,
     readonly seenKeys: MongoSeenKeys,
     readonly deletes: MongoDeletePass,
+    readonly arrivals: MongoLateArrivals,
     readonly writer: MongoChangeWriter,
     readonly mutex: KeyedMutex,
   ) {}
@@ -82,6 +88,7 @@ export class MongoFinisher {
     if (end.deltaCheckpoint.byteLength > 0) $set.deltaCheckpoint = new Binary(end.deltaCheckpoint);
     if (run.kind !== FULL)
       return this.#complete(connection, run, $set, end.endEvidence !== '' && end.failures.length === 0);
+    if (end.deltaCheck !== undefined) $set.deltaCheck = end.deltaCheck;
     const certificate = certify(run, end, run.fields === fieldsOf(connection, run.m));
     $set.certificate = certificate;
     const complete = certificate.certified && end.decision !== 'DISCARDED';
@@ -114,8 +121,10 @@ export class MongoFinisher {
     $set: Partial<RunDocument>,
     complete: boolean,
   ): Promise<RunDocument> {
-    const after = { ...run, ...$set };
     const model = await this.db.models.findOne({ _id: modelKey(run.c, run.m) });
+    const after: RunDocument = { ...run, ...$set };
+    const late = run.kind === DELTA && complete ? model?.suspects : undefined;
+    const suspects = complete ? await this.#suspects(after, model) : undefined;
     const clock = await this.db.clocks.findOne({ _id: run.c });
     const first = after.certificate?.certified === true && model?.certified !== true;
     const marks = first ? [MARKER.FIRST_SNAPSHOT, MARKER.SYNC_FINISHED] : [MARKER.SYNC_FINISHED];
@@ -123,12 +132,9 @@ export class MongoFinisher {
     const commit = this.writer.prepare(connection, clock?.seq ?? 0, [part]);
     const done = await withTransaction(this.db.client, async (session) => {
       await this.writer.write(session, commit);
-      await this.#markModel(after, model, complete, session);
-      return this.runs.advance(
-        run,
-        { $set: { ...$set, state: 'DONE' }, $unset: { heldDeletes: 1 } },
-        session,
-      );
+      await this.#markModel(after, model, modelUpdate(after, model, complete, suspects), session);
+      const ended = { ...$set, ...(late ? { late } : {}), state: 'DONE' as const };
+      return this.runs.advance(run, { $set: ended, $unset: { heldDeletes: 1 } }, session);
     });
     if (run.kind === FULL && (done.certificate?.failures.length ?? 1) === 0)
       await clearQuarantine(this.db, run);
@@ -136,27 +142,50 @@ export class MongoFinisher {
     return done;
   }
 
-  /** Notes what a model's next runs need to know. Throws CommitConflict if another run's end noted something meanwhile. */
+  /** What the next delta has to bring again, unless it came late; undefined if it goes on from this run instead, as from a first one. */
+  async #suspects(run: RunDocument, model: ModelDocument | null): Promise<string[] | undefined> {
+    const { kind, deltaCheck } = run;
+    if (kind !== FULL || deltaCheck === undefined || model?.deltaCheckpoint === undefined) return undefined;
+    return this.arrivals.suspects(run, deltaCheck.deletes);
+  }
+
+  /** Notes what a model's next runs need to know. Throws CommitConflict if another run noted something meanwhile. */
   async #markModel(
     run: RunDocument,
     model: ModelDocument | null,
-    complete: boolean,
+    update: UpdateFilter<ModelDocument>,
     session: ClientSession,
   ): Promise<void> {
-    const $set: Partial<ModelDocument> = {};
-    if (run.certificate?.certified === true && model?.certified !== true) $set.certified = true;
-    // A delta starts where nothing before is missing (R10); better from an incomplete full sync than from nowhere.
-    const starts =
-      run.kind === FULL ? complete || model?.deltaCheckpoint === undefined : run.kind === DELTA && complete;
-    if (starts && run.deltaCheckpoint !== undefined) $set.deltaCheckpoint = run.deltaCheckpoint;
-    if (complete && (run.kind === DELTA || run.kind === WEBHOOK)) $set.followed = true;
-    if (Object.keys($set).length === 0) return;
-    const certified = model?.certified === true ? true : { $exists: false };
+    if (Object.keys(update).length === 0) return;
+    const asRead = { certified: model?.certified ?? ABSENT, suspects: model?.suspects ?? ABSENT };
     const result = await this.db.models.updateOne(
-      { _id: modelKey(run.c, run.m), ...(model === null ? {} : { certified }) },
-      { $set, $setOnInsert: { c: run.c, m: run.m, live: 0 } },
+      { _id: modelKey(run.c, run.m), ...(model === null ? {} : asRead) },
+      { ...update, $setOnInsert: { c: run.c, m: run.m, live: 0 } },
       { session, upsert: model === null },
     );
     if (model !== null && result.matchedCount !== 1) throw new CommitConflict('the model moved on');
   }
+}
+
+/** What a run's end changes in its model. `suspects`: for the delta after a full run that leaves deltas as they were. */
+function modelUpdate(
+  run: RunDocument,
+  model: ModelDocument | null,
+  complete: boolean,
+  suspects: string[] | undefined,
+): UpdateFilter<ModelDocument> {
+  const $set: Partial<ModelDocument> = suspects === undefined ? {} : { suspects };
+  if (run.certificate?.certified === true && model?.certified !== true) $set.certified = true;
+  // A delta starts where nothing before is missing (R10); better from an incomplete full sync than from nowhere.
+  const starts =
+    run.kind === FULL
+      ? (complete && suspects === undefined) || model?.deltaCheckpoint === undefined
+      : run.kind === DELTA && complete;
+  if (starts && run.deltaCheckpoint !== undefined) $set.deltaCheckpoint = run.deltaCheckpoint;
+  if (complete && (run.kind === DELTA || run.kind === WEBHOOK)) $set.followed = true;
+  const forgets = starts && model?.suspects !== undefined;
+  return {
+    ...(Object.keys($set).length > 0 ? { $set } : {}),
+    ...(forgets ? { $unset: { suspects: 1 } } : {}),
+  };
 }

@@ -15,6 +15,7 @@ import {
   type StoreDatabase,
 } from './mongo-collections.js';
 import { modelScope } from './mongo-connections.js';
+import type { MongoLateArrivals } from './mongo-late-arrivals.js';
 import type { MongoPacks } from './mongo-packs.js';
 import { overtaken } from './mongo-run-progress.js';
 import type { MongoRuns } from './mongo-runs.js';
@@ -64,12 +65,13 @@ export class MongoPagePlanner {
     readonly packs: MongoPacks,
     readonly runs: MongoRuns,
     readonly seenKeys: MongoSeenKeys,
+    readonly arrivals: MongoLateArrivals,
   ) {}
 
   /** Plans pages, which hold no record in common; the outcomes are in their order. Throws CommitConflict. */
   async plan(connection: ConnectionDocument, requests: readonly PageRequest[]): Promise<PlanOutcome[]> {
     const uid = connection._id;
-    const stored = await this.#stored(uid, requests);
+    const [stored] = await Promise.all([this.#stored(uid, requests), this.#noteArrivals(requests)]);
     const decided = await Promise.all(
       requests.map((request) => refusals(() => this.#decide(connection, request, stored))),
     );
@@ -81,6 +83,16 @@ export class MongoPagePlanner {
         'plan' in outcome ? this.#assemble(connection, outcome, previous, fields) : outcome,
       ),
     );
+  }
+
+  /** Before the pages are committed, for what they bring is a fact by now. */
+  async #noteArrivals(requests: readonly PageRequest[]): Promise<void> {
+    for (const { lease, page, run } of requests)
+      if (lease.kind !== FULL)
+        await this.arrivals.brought(
+          run,
+          page.observations.map(({ id }) => id),
+        );
   }
 
   async #decide(

@@ -4,6 +4,7 @@ import {
   rejectReasonToJSON,
   type Certificate,
   type Discrepancies,
+  type LateArrivals,
   type CommitPageRequest,
   type FinishRunRequest,
   type Guard,
@@ -24,6 +25,7 @@ import type { DeleteDecision, RunEnd } from './mongo-finisher.js';
 import { invalidField } from './record-request.js';
 
 const MAX_INDEX_FIELDS = 16;
+const MAX_LATE_IDS = 100;
 
 /** A lease from its message. Throws REQUEST_INVALID. */
 export function toLease(lease: LeaseMessage | undefined): Lease {
@@ -82,7 +84,7 @@ function toReasonName(reason: RejectReason): RejectReasonName {
 }
 
 /** The end of a run from its message. Throws REQUEST_INVALID. */
-export function toRunEnd({ end, guard, decision }: FinishRunRequest): RunEnd {
+export function toRunEnd({ end, guard, decision, deltaCheck }: FinishRunRequest): RunEnd {
   if (end === undefined) throw invalidField('end', 'is required');
   return {
     endEvidence: end.endEvidence,
@@ -91,6 +93,7 @@ export function toRunEnd({ end, guard, decision }: FinishRunRequest): RunEnd {
     deltaCheckpoint: end.deltaCheckpoint,
     guard: toGuard(guard),
     decision: toDecision(decision),
+    ...(deltaCheck === undefined ? {} : { deltaCheck: { deletes: deltaCheck.deletes } }),
   };
 }
 
@@ -166,6 +169,11 @@ export function toDiscrepancies(found: DiscrepanciesDocument | undefined): Discr
   if (found === undefined) return undefined;
   const { created, updated, deleted, ids } = found;
   return { created: BigInt(created), updated: BigInt(updated), deleted: BigInt(deleted), ids: [...ids] };
+}
+
+/** What a delta should have brought. */
+export function toLateArrivals(ids: readonly string[] | undefined): LateArrivals | undefined {
+  return ids && { count: BigInt(ids.length), ids: ids.slice(0, MAX_LATE_IDS) };
 }
 
 /** What a purge removed. */

@@ -36,6 +36,7 @@ import {
   toCommitPage,
   toCounters,
   toDiscrepancies,
+  toLateArrivals,
   toLease,
   toReceipt,
   toRunEnd,
@@ -127,6 +128,7 @@ export class StoreServiceHandler {
       counters: toCounters(run),
       lastSequence: BigInt(run.lastSequence),
       discrepancies: toDiscrepancies(run.discrepancies),
+      lateArrivals: toLateArrivals(run.late),
     };
   }
 

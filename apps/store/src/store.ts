@@ -13,6 +13,7 @@ import { MongoDeletePass } from './mongo-delete-pass.js';
 import { MongoFinisher } from './mongo-finisher.js';
 import { MongoGroupCommit } from './mongo-group-commit.js';
 import { MongoHistory } from './mongo-history.js';
+import { MongoLateArrivals } from './mongo-late-arrivals.js';
 import { MongoPackPurge } from './mongo-pack-purge.js';
 import { MongoPacks } from './mongo-packs.js';
 import { MongoPagePlanner } from './mongo-page-planner.js';
@@ -60,14 +61,15 @@ export async function createStore(db: StoreDatabase, logger: Logger, options: St
   const seenKeys = new MongoSeenKeys(db);
   const feed = new MongoChangeFeed(db, packs, logger);
   const reader = new MongoRecordReader(db, packs);
-  const planner = new MongoPagePlanner(db, cabinet, packs, runs, seenKeys);
+  const arrivals = new MongoLateArrivals(db, seenKeys);
+  const planner = new MongoPagePlanner(db, cabinet, packs, runs, seenKeys, arrivals);
   const deletes = new MongoDeletePass(db, runs, seenKeys, writer);
   const groups = new MongoGroupCommit({ db, connections, runs, seenKeys, planner, writer });
   const packPurge = new MongoPackPurge(db, cabinet, packs, writer);
   const writing: StoreParts = {
     ...{ db, cabinet, connections, runs, seenKeys },
     committer: new MongoCommitter(connections, groups, mutex, options.largePage),
-    finisher: new MongoFinisher(db, connections, runs, seenKeys, deletes, writer, mutex),
+    finisher: new MongoFinisher(db, connections, runs, seenKeys, deletes, arrivals, writer, mutex),
     scopeChanges: new MongoScopeChanges(db, cabinet, writer),
     purge: new MongoScopePurge(db, connections, packPurge, mutex),
     retention: new MongoRetention(db, connections, packs, options.retention, mutex),

@@ -53,8 +53,8 @@ export interface ChangesTask extends ReadTask {
    */
   readonly checkpoint: unknown;
   /**
-   * How far before its bound to read again, in milliseconds, for changes that the source gives out late; undefined: what the connector
-   * holds for right. It is 0 when the delta goes on after a page of its own.
+   * How far before its bound to read again at least, in milliseconds, for changes that the source gives out late; undefined: what the
+   * connector holds for right. It is 0 when the delta goes on after a page of its own.
    */
   readonly overlapMs: number | undefined;
 }

@@ -13,6 +13,7 @@ export * from './sync-policy.js';
 export { explainSync } from './sync-explanation.js';
 export * from './sync-run.js';
 export * from './run-turn.js';
+export { adaptOverlap, checksDeltas, NO_OVERLAP, type DeltaOverlap } from './delta-overlap.js';
 export * from './fair-runs.js';
 export * from './rate-budget.js';
 export * from './connection.js';

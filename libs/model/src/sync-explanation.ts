@@ -4,8 +4,13 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** Why a sync comes when it does, in plain English. */
-export function explainSync(now: Date, sync: PlannedSync): string {
+/** Why a sync comes when it does, in plain English; of a delta also how far back it reads for late arrivals, if it does. */
+export function explainSync(now: Date, sync: PlannedSync, overlapMs = 0): string {
+  const late = overlapMs > 0 ? `; reads ${duration(overlapMs)} further back, for changes came late` : '';
+  return `${explainCause(now, sync)}${late}`;
+}
+
+function explainCause(now: Date, sync: PlannedSync): string {
   const { cause } = sync;
   switch (cause.is) {
     case 'INTERVAL':

@@ -55,6 +55,7 @@ export function statusJson(status: ConnectionStatus): Writable {
     state: enumName(ConnectionState, status.state),
     models: status.models.map((model) => ({
       ...model,
+      deltaOverlap: model.deltaOverlap && durationJson(model.deltaOverlap),
       unfinishedRuns: model.unfinishedRuns.map((run) => ({
         ...run,
         kind: enumName(SyncKind, run.kind),

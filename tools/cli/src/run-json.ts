@@ -12,6 +12,7 @@ export function runJson(run: SyncRun): Writable {
     certificate: run.certificate && { ...run.certificate },
     discrepancies: run.discrepancies && { ...run.discrepancies },
     effort: run.effort && { ...run.effort, waited: run.effort.waited && durationJson(run.effort.waited) },
+    lateArrivals: run.lateArrivals && { ...run.lateArrivals },
     error: run.error && { ...run.error },
   };
 }

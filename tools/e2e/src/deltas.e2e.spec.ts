@@ -45,12 +45,15 @@ async function deltasOf(source: LivingSourceControl): Promise<number> {
   return (await source.reads()).filter(({ sync }) => sync === 'DELTA').length;
 }
 
-/** The newest full run of a connection. */
-async function lastFull(name: string): Promise<Record<string, unknown>> {
+/** A connection's runs, the newest first. */
+async function runsOf(name: string): Promise<Record<string, unknown>[]> {
   const { objects } = expectDone(await world.run('sync', 'list', name));
   const runs = objects.flatMap((object) => (object['runs'] ?? [object]) as Record<string, unknown>[]);
-  const full = runs.filter(({ kind }) => kind === 'FULL');
-  return full.sort((a, b) => (String(a['id']) < String(b['id']) ? 1 : -1))[0] ?? {};
+  return runs.sort((a, b) => (String(a['id']) < String(b['id']) ? 1 : -1));
+}
+
+async function lastFull(name: string): Promise<Record<string, unknown>> {
+  return (await runsOf(name)).find(({ kind }) => kind === 'FULL') ?? {};
 }
 
 interface Case {
@@ -120,7 +123,7 @@ describe('sources that change all the time', () => {
 });
 
 describe('changes that a source gives out late', () => {
-  it('are brought by the next full sync, which says that deltas missed them', async () => {
+  it('are brought by the next full sync, and then deltas read further back by themselves', async () => {
     const source = await connect('tardy', {});
     await delta('tardy');
     const agoMs = 600_000;
@@ -138,6 +141,18 @@ describe('changes that a source gives out late', () => {
     const { ids, ...counts } = discrepancies as Record<string, unknown>;
     expect([...(ids as string[])].sort()).toEqual(['new', first, second].sort());
     expect(counts).toEqual({ created: 1, updated: 1, deleted: 1 });
+
+    await delta('tardy');
+    const checked = (await runsOf('tardy')).find((run) => run['lateArrivals'] !== undefined);
+    const late = checked?.['lateArrivals'] as { count: string; ids: string[] };
+    expect({ ...late, ids: late.ids.toSorted() }).toEqual({ count: 3, ids: ['new', first, second].sort() });
+    expect(checked?.['summary']).toContain('3 changes before it came late from the source');
+    const status = expectDone(await world.run('status', 'tardy')).stdout;
+    expect(status).toContain('"deltaOverlap": "60s"');
+    expect(status).toContain('reads 1 min further back, for changes came late');
+    await source.change('staff', [{ id: 'newer', fields: { text: 'late' }, agoMs: 40_000 }]);
+    await delta('tardy');
+    expect(await stored(world, 'tardy')).toEqual(await source.truth('staff'));
   });
 });
 

@@ -111,7 +111,7 @@ describe('a delta', () => {
     expect((await delta(next, 900n)).records).toEqual(['a']);
     behave({ overlapMs: 900_000 });
     expect((await delta(next)).records).toEqual(['a']);
-    expect((await delta(next, 0n)).records).toEqual([]);
+    expect((await delta(next, 60n)).records).toEqual(['a']);
   });
 
   it('goes on after each of its pages', async () => {

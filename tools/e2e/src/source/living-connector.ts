@@ -133,7 +133,7 @@ function deltaBounds(
   const start = deltaStart.safeParse(checkpoint);
   // From now: a span of time that holds nothing.
   if (!start.success) return { from: to + 1, to, page: 0 };
-  return { from: start.data.time - (overlapMs ?? source.behaviour.overlapMs), to, page: 0 };
+  return { from: start.data.time - Math.max(overlapMs ?? 0, source.behaviour.overlapMs), to, page: 0 };
 }
 
 function entryOf(item: Change, page: number, end: PageEnd): SourceEntry {

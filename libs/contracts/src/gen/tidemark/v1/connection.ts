@@ -234,6 +234,8 @@ export interface ModelStatus {
   nextDeltaReason: string;
   /** Runs that have not ended, the oldest first. */
   unfinishedRuns: UnfinishedRun[];
+  /** How far back deltas read because changes came late; unset: as far as the connector does anyway. */
+  deltaOverlap?: Duration | undefined;
 }
 
 /** A run that has not ended, as far as a connection's status tells of it. */
@@ -1289,6 +1291,7 @@ function createBaseModelStatus(): ModelStatus {
     nextFullReason: "",
     nextDeltaReason: "",
     unfinishedRuns: [],
+    deltaOverlap: undefined,
   };
 }
 
@@ -1332,6 +1335,9 @@ export const ModelStatus: MessageFns<ModelStatus> = {
     }
     for (const v of message.unfinishedRuns) {
       UnfinishedRun.encode(v!, writer.uint32(90).fork()).join();
+    }
+    if (message.deltaOverlap !== undefined) {
+      Duration.encode(message.deltaOverlap, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -1437,6 +1443,14 @@ export const ModelStatus: MessageFns<ModelStatus> = {
             message.unfinishedRuns.push(UnfinishedRun.decode(reader, reader.uint32()));
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.deltaOverlap = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1502,6 +1516,11 @@ export const ModelStatus: MessageFns<ModelStatus> = {
         : globalThis.Array.isArray(object?.unfinished_runs)
         ? object.unfinished_runs.map((e: any) => UnfinishedRun.fromJSON(e))
         : [],
+      deltaOverlap: isSet(object.deltaOverlap)
+        ? Duration.fromJSON(object.deltaOverlap)
+        : isSet(object.delta_overlap)
+        ? Duration.fromJSON(object.delta_overlap)
+        : undefined,
     };
   },
 
@@ -1540,6 +1559,9 @@ export const ModelStatus: MessageFns<ModelStatus> = {
     if (message.unfinishedRuns?.length) {
       obj.unfinishedRuns = message.unfinishedRuns.map((e) => UnfinishedRun.toJSON(e));
     }
+    if (message.deltaOverlap !== undefined) {
+      obj.deltaOverlap = Duration.toJSON(message.deltaOverlap);
+    }
     return obj;
   },
 
@@ -1563,6 +1585,9 @@ export const ModelStatus: MessageFns<ModelStatus> = {
     message.nextFullReason = object.nextFullReason ?? "";
     message.nextDeltaReason = object.nextDeltaReason ?? "";
     message.unfinishedRuns = object.unfinishedRuns?.map((e) => UnfinishedRun.fromPartial(e)) || [];
+    message.deltaOverlap = (object.deltaOverlap !== undefined && object.deltaOverlap !== null)
+      ? Duration.fromPartial(object.deltaOverlap)
+      : undefined;
     return message;
   },
 };

@@ -83,7 +83,7 @@ export interface ReadRequest {
   /** Bytes of payload in one page at most (a single larger record makes a page of its own). */
   pageBytes: number;
   /**
-   * DELTA: how far before its bound the source is read again, for changes that it gave out late; unset: the connector's own.
+   * DELTA: how far before its bound the source is read again at least, for changes that it gave out late; unset: the connector's own.
    * Counts where a delta starts, not where it resumes.
    */
   overlap:

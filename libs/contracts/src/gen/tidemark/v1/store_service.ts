@@ -11,7 +11,15 @@ import { Timestamp } from "../../google/protobuf/timestamp.js";
 import { Guard } from "./connection.js";
 import { ReadEnd, RejectedRecord, SourceRecord } from "./connector_service.js";
 import { Scope, ScopeReceipt } from "./model.js";
-import { Certificate, Discrepancies, SyncCounters, SyncKind, syncKindFromJSON, syncKindToJSON } from "./sync_run.js";
+import {
+  Certificate,
+  Discrepancies,
+  LateArrivals,
+  SyncCounters,
+  SyncKind,
+  syncKindFromJSON,
+  syncKindToJSON,
+} from "./sync_run.js";
 
 /** What to do with the deletes of a full run. */
 export enum DeleteDecision {
@@ -242,6 +250,17 @@ export interface FinishRunRequest {
     | undefined;
   /** What to do with the deletes. */
   decision: DeleteDecision;
+  /**
+   * Of a full run whose model's deltas are well: they go on from where they are, not from where this run began, and the next one is
+   * checked for late arrivals.
+   */
+  deltaCheck?: DeltaCheck | undefined;
+}
+
+/** What a delta is checked for after a full run. */
+export interface DeltaCheck {
+  /** Whether deltas tell of deletes, too. */
+  deletes: boolean;
 }
 
 /** How far the ending is. */
@@ -263,7 +282,11 @@ export interface FinishRunResponse {
   /** The connection's highest sequence that this run committed; 0 if it changed nothing. */
   lastSequence: bigint;
   /** What a full run found that deltas or webhooks should have brought; unset for other runs and for a model without them. */
-  discrepancies?: Discrepancies | undefined;
+  discrepancies?:
+    | Discrepancies
+    | undefined;
+  /** Of a delta that was checked: what it should have brought; unset for other runs. */
+  lateArrivals?: LateArrivals | undefined;
 }
 
 /** Asks for counts. */
@@ -2035,7 +2058,7 @@ export const CommitPageResponse: MessageFns<CommitPageResponse> = {
 };
 
 function createBaseFinishRunRequest(): FinishRunRequest {
-  return { lease: undefined, end: undefined, guard: undefined, decision: 0 };
+  return { lease: undefined, end: undefined, guard: undefined, decision: 0, deltaCheck: undefined };
 }
 
 export const FinishRunRequest: MessageFns<FinishRunRequest> = {
@@ -2051,6 +2074,9 @@ export const FinishRunRequest: MessageFns<FinishRunRequest> = {
     }
     if (message.decision !== 0) {
       writer.uint32(32).int32(message.decision);
+    }
+    if (message.deltaCheck !== undefined) {
+      DeltaCheck.encode(message.deltaCheck, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -2100,6 +2126,14 @@ export const FinishRunRequest: MessageFns<FinishRunRequest> = {
             message.decision = reader.int32() as any;
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.deltaCheck = DeltaCheck.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2118,6 +2152,11 @@ export const FinishRunRequest: MessageFns<FinishRunRequest> = {
       end: isSet(object.end) ? ReadEnd.fromJSON(object.end) : undefined,
       guard: isSet(object.guard) ? Guard.fromJSON(object.guard) : undefined,
       decision: isSet(object.decision) ? deleteDecisionFromJSON(object.decision) : 0,
+      deltaCheck: isSet(object.deltaCheck)
+        ? DeltaCheck.fromJSON(object.deltaCheck)
+        : isSet(object.delta_check)
+        ? DeltaCheck.fromJSON(object.delta_check)
+        : undefined,
     };
   },
 
@@ -2135,6 +2174,9 @@ export const FinishRunRequest: MessageFns<FinishRunRequest> = {
     if (message.decision !== 0) {
       obj.decision = deleteDecisionToJSON(message.decision);
     }
+    if (message.deltaCheck !== undefined) {
+      obj.deltaCheck = DeltaCheck.toJSON(message.deltaCheck);
+    }
     return obj;
   },
 
@@ -2147,6 +2189,76 @@ export const FinishRunRequest: MessageFns<FinishRunRequest> = {
     message.end = (object.end !== undefined && object.end !== null) ? ReadEnd.fromPartial(object.end) : undefined;
     message.guard = (object.guard !== undefined && object.guard !== null) ? Guard.fromPartial(object.guard) : undefined;
     message.decision = object.decision ?? 0;
+    message.deltaCheck = (object.deltaCheck !== undefined && object.deltaCheck !== null)
+      ? DeltaCheck.fromPartial(object.deltaCheck)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDeltaCheck(): DeltaCheck {
+  return { deletes: false };
+}
+
+export const DeltaCheck: MessageFns<DeltaCheck> = {
+  encode(message: DeltaCheck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deletes !== false) {
+      writer.uint32(8).bool(message.deletes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeltaCheck {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeltaCheck();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.deletes = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeltaCheck {
+    return { deletes: isSet(object.deletes) ? globalThis.Boolean(object.deletes) : false };
+  },
+
+  toJSON(message: DeltaCheck): unknown {
+    const obj: any = {};
+    if (message.deletes !== false) {
+      obj.deletes = message.deletes;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeltaCheck>): DeltaCheck {
+    return DeltaCheck.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeltaCheck>): DeltaCheck {
+    const message = createBaseDeltaCheck();
+    message.deletes = object.deletes ?? false;
     return message;
   },
 };
@@ -2160,6 +2272,7 @@ function createBaseFinishRunResponse(): FinishRunResponse {
     counters: undefined,
     lastSequence: 0n,
     discrepancies: undefined,
+    lateArrivals: undefined,
   };
 }
 
@@ -2191,6 +2304,9 @@ export const FinishRunResponse: MessageFns<FinishRunResponse> = {
     }
     if (message.discrepancies !== undefined) {
       Discrepancies.encode(message.discrepancies, writer.uint32(58).fork()).join();
+    }
+    if (message.lateArrivals !== undefined) {
+      LateArrivals.encode(message.lateArrivals, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -2264,6 +2380,14 @@ export const FinishRunResponse: MessageFns<FinishRunResponse> = {
             message.discrepancies = Discrepancies.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.lateArrivals = LateArrivals.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2293,6 +2417,11 @@ export const FinishRunResponse: MessageFns<FinishRunResponse> = {
         ? BigInt(object.last_sequence)
         : 0n,
       discrepancies: isSet(object.discrepancies) ? Discrepancies.fromJSON(object.discrepancies) : undefined,
+      lateArrivals: isSet(object.lateArrivals)
+        ? LateArrivals.fromJSON(object.lateArrivals)
+        : isSet(object.late_arrivals)
+        ? LateArrivals.fromJSON(object.late_arrivals)
+        : undefined,
     };
   },
 
@@ -2319,6 +2448,9 @@ export const FinishRunResponse: MessageFns<FinishRunResponse> = {
     if (message.discrepancies !== undefined) {
       obj.discrepancies = Discrepancies.toJSON(message.discrepancies);
     }
+    if (message.lateArrivals !== undefined) {
+      obj.lateArrivals = LateArrivals.toJSON(message.lateArrivals);
+    }
     return obj;
   },
 
@@ -2343,6 +2475,9 @@ export const FinishRunResponse: MessageFns<FinishRunResponse> = {
       : 0n;
     message.discrepancies = (object.discrepancies !== undefined && object.discrepancies !== null)
       ? Discrepancies.fromPartial(object.discrepancies)
+      : undefined;
+    message.lateArrivals = (object.lateArrivals !== undefined && object.lateArrivals !== null)
+      ? LateArrivals.fromPartial(object.lateArrivals)
       : undefined;
     return message;
   },

@@ -247,6 +247,17 @@ export interface Discrepancies {
   ids: string[];
 }
 
+/**
+ * Changes that the source gave out only after its deltas had passed the time that they are of. A full sync brought them; the next
+ * deltas read further back.
+ */
+export interface LateArrivals {
+  /** How many; a sample of 200 at most was looked at. */
+  count: bigint;
+  /** Ids of the first of them, at most 100. */
+  ids: string[];
+}
+
 /** One execution of a sync for one (connection, model). */
 export interface SyncRun {
   /** Identity of the run. */
@@ -302,7 +313,11 @@ export interface SyncRun {
     | Discrepancies
     | undefined;
   /** What it went through. */
-  effort: RunEffort | undefined;
+  effort:
+    | RunEffort
+    | undefined;
+  /** What this delta should have brought, had the source told of it in time; unset unless a full run before it made it be checked. */
+  lateArrivals?: LateArrivals | undefined;
 }
 
 /** What a run went through. */
@@ -844,6 +859,94 @@ export const Discrepancies: MessageFns<Discrepancies> = {
   },
 };
 
+function createBaseLateArrivals(): LateArrivals {
+  return { count: 0n, ids: [] };
+}
+
+export const LateArrivals: MessageFns<LateArrivals> = {
+  encode(message: LateArrivals, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.count !== 0n) {
+      if (BigInt.asIntN(64, message.count) !== message.count) {
+        throw new globalThis.Error("value provided for field message.count of type int64 too large");
+      }
+      writer.uint32(8).int64(message.count);
+    }
+    for (const v of message.ids) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LateArrivals {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLateArrivals();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.count = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.ids.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LateArrivals {
+    return {
+      count: isSet(object.count) ? BigInt(object.count) : 0n,
+      ids: globalThis.Array.isArray(object?.ids) ? object.ids.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: LateArrivals): unknown {
+    const obj: any = {};
+    if (message.count !== 0n) {
+      obj.count = message.count.toString();
+    }
+    if (message.ids?.length) {
+      obj.ids = message.ids;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LateArrivals>): LateArrivals {
+    return LateArrivals.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LateArrivals>): LateArrivals {
+    const message = createBaseLateArrivals();
+    message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
+    message.ids = object.ids?.map((e) => e) || [];
+    return message;
+  },
+};
+
 function createBaseSyncRun(): SyncRun {
   return {
     id: "",
@@ -865,6 +968,7 @@ function createBaseSyncRun(): SyncRun {
     lastSequence: 0n,
     discrepancies: undefined,
     effort: undefined,
+    lateArrivals: undefined,
   };
 }
 
@@ -935,6 +1039,9 @@ export const SyncRun: MessageFns<SyncRun> = {
     }
     if (message.effort !== undefined) {
       RunEffort.encode(message.effort, writer.uint32(154).fork()).join();
+    }
+    if (message.lateArrivals !== undefined) {
+      LateArrivals.encode(message.lateArrivals, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -1104,6 +1211,14 @@ export const SyncRun: MessageFns<SyncRun> = {
             message.effort = RunEffort.decode(reader, reader.uint32());
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.lateArrivals = LateArrivals.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1165,6 +1280,11 @@ export const SyncRun: MessageFns<SyncRun> = {
         : 0n,
       discrepancies: isSet(object.discrepancies) ? Discrepancies.fromJSON(object.discrepancies) : undefined,
       effort: isSet(object.effort) ? RunEffort.fromJSON(object.effort) : undefined,
+      lateArrivals: isSet(object.lateArrivals)
+        ? LateArrivals.fromJSON(object.lateArrivals)
+        : isSet(object.late_arrivals)
+        ? LateArrivals.fromJSON(object.late_arrivals)
+        : undefined,
     };
   },
 
@@ -1227,6 +1347,9 @@ export const SyncRun: MessageFns<SyncRun> = {
     if (message.effort !== undefined) {
       obj.effort = RunEffort.toJSON(message.effort);
     }
+    if (message.lateArrivals !== undefined) {
+      obj.lateArrivals = LateArrivals.toJSON(message.lateArrivals);
+    }
     return obj;
   },
 
@@ -1269,6 +1392,9 @@ export const SyncRun: MessageFns<SyncRun> = {
       : undefined;
     message.effort = (object.effort !== undefined && object.effort !== null)
       ? RunEffort.fromPartial(object.effort)
+      : undefined;
+    message.lateArrivals = (object.lateArrivals !== undefined && object.lateArrivals !== null)
+      ? LateArrivals.fromPartial(object.lateArrivals)
       : undefined;
     return message;
   },
