@@ -20,7 +20,7 @@ import type { RunPatch } from './runs.js';
 import type { SyncPlanner } from './sync-planner.js';
 import { toLeaseMessage } from './store-client.js';
 
-const POLL_MS = 5_000;
+const LONGEST_POLL_MS = 5_000;
 const SETTLE_RETRY_MS = 500;
 const KEPT_RUNS = 200;
 
@@ -90,7 +90,8 @@ export class SyncWorker {
 
   private untilPoked(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, POLL_MS);
+      // A run whose worker died waits for its lease to run out, and then not much longer than that.
+      const timer = setTimeout(resolve, Math.min(LONGEST_POLL_MS, this.parts.leaseMs));
       this.wakeUp = () => {
         clearTimeout(timer);
         resolve();

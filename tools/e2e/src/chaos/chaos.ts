@@ -6,7 +6,7 @@ import { SyncRunState, type SyncKind, type SyncRun } from '@tidemark/contracts';
 import type { Changing } from '../source/deed.js';
 import { LivingClient, type LivingSourceControl } from '../source/living-client.js';
 import { ChangeWatch, toLivingRecord, type LivingRecord } from './change-watch.js';
-import { Cluster, freeAddress } from './cluster.js';
+import { Cluster, freeAddress, type ClusterShape } from './cluster.js';
 import { CommitLog } from './commit-log.js';
 import type { Fault } from './fault-plan.js';
 import { eventually, patiently } from './patience.js';
@@ -20,6 +20,13 @@ const CHANGE_EVERY_MS = 20;
 const KINDS: Changing['kinds'] = ['put', 'edit', 'edit', 'delete', 'restore', 'tie'];
 const UNFINISHED: readonly SyncRunState[] = [SyncRunState.WAITING, SyncRunState.RUNNING];
 
+/** What a test may want otherwise. */
+export interface ChaosOptions {
+  /** How often deltas come; 0: not by themselves. */
+  readonly deltaSeconds?: number;
+  readonly toStore?: ClusterShape['toStore'];
+}
+
 /** A cluster that mirrors one living source by deltas every second, and what is known of it. */
 export class Chaos {
   /** Runs that ended, by id, each as it ended. */
@@ -30,25 +37,29 @@ export class Chaos {
     readonly source: LivingSourceControl,
     readonly log: CommitLog,
     readonly watch: ChangeWatch,
+    /** The control database. */
+    readonly control: ReturnType<Awaited<ReturnType<Cluster['driver']>>['db']>,
     private readonly close: () => Promise<void>,
   ) {}
 
-  static async start(): Promise<Chaos> {
+  static async start({ deltaSeconds = 1, toStore }: ChaosOptions = {}): Promise<Chaos> {
     const folder = await mkdtemp(join(tmpdir(), 'tidemark-living-'));
-    const control = await freeAddress();
-    const env = { LIVING_CONTROL: control, LIVING_FILE: join(folder, 'living.jsonl') };
+    const address = await freeAddress();
+    const env = { LIVING_CONTROL: address, LIVING_FILE: join(folder, 'living.jsonl') };
     const connector = { name: 'living', main: 'tools/e2e/dist/source/main.js', env };
-    const cluster = await Cluster.start({ schedulers: 2, stores: 2, connector });
+    const shape = { schedulers: 2, stores: 2, connector, ...(toStore === undefined ? {} : { toStore }) };
+    const cluster = await Cluster.start(shape);
     const driver = await cluster.driver();
-    const source = new LivingClient(() => control).source(NAME);
+    const source = new LivingClient(() => address).source(NAME);
     await source.behave(QUICK);
     await source.fill(
       MODEL,
       Array.from({ length: RECORDS }, (_, i) => ({ id: `r-${i}`, fields: { text: '' } })),
     );
-    const runIds = await connect(cluster);
+    const runIds = await connect(cluster, deltaSeconds);
     const watch = new ChangeWatch(cluster.api.records, NAME);
-    const chaos = new Chaos(cluster, source, new CommitLog(driver), watch, async () => {
+    const control = driver.db('tidemark_control');
+    const chaos = new Chaos(cluster, source, new CommitLog(driver), watch, control, async () => {
       await watch.stop();
       await driver.close();
       await cluster.stop();
@@ -66,6 +77,15 @@ export class Chaos {
   async stir(seed: number): Promise<void> {
     await this.source.behave(BUSY);
     await this.source.keepChanging(MODEL, { everyMs: CHANGE_EVERY_MS, kinds: [...(KINDS ?? [])], seed });
+  }
+
+  /** Changes every record that the source holds. */
+  async editAll(text: string): Promise<void> {
+    const records = await this.source.truth(MODEL);
+    await this.source.change(
+      MODEL,
+      [...records.keys()].map((id) => ({ id, fields: { text } })),
+    );
   }
 
   /** Lets the source stand still; gives back its live records. */
@@ -142,14 +162,14 @@ export class Chaos {
   }
 }
 
-async function connect({ api }: Cluster): Promise<readonly string[]> {
+async function connect({ api }: Cluster, deltaSeconds: number): Promise<readonly string[]> {
   const seconds = (count: number) => ({ seconds: BigInt(count), nanos: 0 });
   const { runIds } = await api.connections.createConnection({
     spec: {
       id: NAME,
       connector: 'living',
       config: Buffer.from(JSON.stringify({ source: NAME })),
-      schedule: { fullInterval: seconds(0), deltaInterval: seconds(1) },
+      schedule: { fullInterval: seconds(0), deltaInterval: seconds(deltaSeconds) },
     },
   });
   return runIds;

@@ -29,6 +29,8 @@ export interface ClusterShape {
   readonly connector: { readonly name: string; readonly main: string; readonly env?: Record<string, string> };
   /** Settings of the schedulers. */
   readonly scheduling?: Record<string, string>;
+  /** Where a scheduler, by its number, finds the store of that address; absent: there. */
+  readonly toStore?: (scheduler: number, address: string) => Promise<string>;
 }
 
 /** The public API, as the gateway serves it. */
@@ -148,7 +150,7 @@ export class Cluster {
 }
 
 async function membersOf(shape: ClusterShape, mongoUri: string, apiKey: string): Promise<Member[]> {
-  const { connector, scheduling = {} } = shape;
+  const { connector, scheduling = {}, toStore = (_, address) => Promise.resolve(address) } = shape;
   const shared = {
     TIDEMARK_INTERNAL_TOKEN: randomBytes(32).toString('hex'),
     TIDEMARK_MASTER_KEY: randomBytes(32).toString('base64'),
@@ -170,10 +172,10 @@ async function membersOf(shape: ClusterShape, mongoUri: string, apiKey: string):
   );
   const storeOf = (number: number): string => stores[number % stores.length]?.address ?? '';
   const schedulers = await Promise.all(
-    numbered(shape.schedulers).map((number) =>
+    numbered(shape.schedulers).map(async (number) =>
       member(`scheduler-${number}`, 'apps/scheduler/dist/main.js', {
         TIDEMARK_CONTROL_MONGODB_URI: databaseOf(mongoUri, 'control'),
-        TIDEMARK_STORE_ADDRESS: storeOf(number),
+        TIDEMARK_STORE_ADDRESS: await toStore(number, storeOf(number)),
         TIDEMARK_CONNECTORS: `${connector.name}=${source.address}`,
         TIDEMARK_BOOTSTRAP_API_KEY: apiKey,
         TIDEMARK_LEASE_SECONDS: String(LEASE_SECONDS),
