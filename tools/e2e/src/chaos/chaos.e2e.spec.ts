@@ -8,7 +8,7 @@ import { describeFaults, planFaults } from './fault-plan.js';
 
 const { TIDEMARK_RUNS, TIDEMARK_LONG, TIDEMARK_SEED } = process.env;
 /** A round takes about six seconds. */
-const SOME_ROUNDS = 4;
+const SOME_ROUNDS = 20;
 const ROUNDS = Number(TIDEMARK_RUNS ?? (TIDEMARK_LONG === '1' ? 200 : SOME_ROUNDS));
 const SEED = Number(TIDEMARK_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
@@ -71,9 +71,12 @@ describe('a mirror whose processes are struck', () => {
 });
 
 /** It ended well, and what it went through adds up. */
-function expectSucceeded({ kind, state, summary: told, certificate, attempts, effort }: SyncRun): void {
+function expectSucceeded(run: SyncRun): void {
+  const { kind, state, summary: told, certificate, attempts, effort, lateArrivals } = run;
   expect({ kind, state, told }).toEqual({ kind, state: SyncRunState.SUCCEEDED, told });
   if (kind === SyncKind.FULL) expect(certificate).toMatchObject({ certified: true, uniqueIds: true });
+  // This source tells of everything in time.
+  expect(lateArrivals?.count ?? 0n).toBe(0n);
   const { takeovers = 0, retries = 0, yields = 0 } = effort ?? {};
   expect(attempts).toBe(1 + takeovers + retries + yields);
 }

@@ -13,8 +13,8 @@ import { eventually, patiently } from './patience.js';
 
 const NAME = 'sea';
 const MODEL = 'staff';
-const RECORDS = 3_000;
-const BUSY = { pageSize: 100, pageDelayMs: 40 };
+const RECORDS = 10_000;
+const BUSY = { pageSize: 250, pageDelayMs: 40 };
 const QUICK = { ...BUSY, pageDelayMs: 0 };
 const CHANGE_EVERY_MS = 20;
 const KINDS: Changing['kinds'] = ['put', 'edit', 'edit', 'delete', 'restore', 'tie'];
