@@ -100,6 +100,7 @@ async function work(changes: Partial<Run> = {}): Promise<RunOutcome> {
     ...{ runs: new MongoRuns(database.db), connections, store: end.store, logger },
     reads: new PacedReads(connectors, new Pacer(new MongoRateBudgets(database.db), logger)),
     targets: new SourceTargets(new Keyring(randomBytes(32), [])),
+    silenceMs: 300_000,
   };
   const run = aRun({ state: 'RUNNING', ...changes });
   // So that the progress of a run of a test's own finds its document.

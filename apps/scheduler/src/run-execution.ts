@@ -32,6 +32,8 @@ export interface ExecutionParts {
   readonly store: StoreClient;
   readonly reads: PacedReads;
   readonly targets: SourceTargets;
+  /** A source that sends nothing for so long, beyond what it asked to wait, is taken for an outage. */
+  readonly silenceMs: number;
   readonly logger: Logger;
 }
 
@@ -185,7 +187,7 @@ export class RunExecution {
         wait: (wait: SourceWait) => this.waited(wait),
         hold: (hold: Hold) => this.held(hold),
       };
-      const result = await pumpPages(messages, sink, this.stopping.signal);
+      const result = await pumpPages(messages, sink, this.stopping.signal, this.parts.silenceMs);
       await committer.drain();
       if ('stopped' in result) return undefined;
       if (result.end.expectedRecords !== undefined)
