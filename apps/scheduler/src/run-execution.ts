@@ -194,8 +194,9 @@ export class RunExecution {
         this.report({ expectedRecords: Number(result.end.expectedRecords) });
       return result.end;
     } catch (error) {
-      // A page still under way counts if it can be committed; if it cannot, that is no news.
-      await committer.drain().catch(() => undefined);
+      // A page still under way counts if it can be committed. If it cannot, that came first: a connector whose page is refused has
+      // broken its contract, even if its stream breaks off right after it.
+      await committer.drain();
       throw error;
     } finally {
       this.isReading = false;
