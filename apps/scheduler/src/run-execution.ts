@@ -194,6 +194,8 @@ export class RunExecution {
         this.report({ expectedRecords: Number(result.end.expectedRecords) });
       return result.end;
     } catch (error) {
+      // With the reason: a source that fell silent counts as one that is down.
+      reading.abort(error);
       // A page still under way counts if it can be committed. If it cannot, that came first: a connector whose page is refused has
       // broken its contract, even if its stream breaks off right after it.
       await committer.drain();
