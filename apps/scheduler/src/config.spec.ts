@@ -16,6 +16,7 @@ test('reads its settings, with defaults', () => {
   expect(config).toMatchObject({
     listen: '127.0.0.1:0',
     leaseMs: 15_000,
+    silenceMs: 300_000,
     bootstrapApiKey: undefined,
     logLevel: 'info',
   });

@@ -22,6 +22,8 @@ export interface SchedulerConfig extends ServiceSettings, MasterKeySettings {
   /** An API key that is made to exist, with every role in tenant `default`. */
   readonly bootstrapApiKey: string | undefined;
   readonly leaseMs: number;
+  /** How long a source may send nothing, beyond what it asked to wait, until that counts as an outage. */
+  readonly silenceMs: number;
   /** Runs that one process works on at once. */
   readonly slots: number;
   /** Runs at a time, over all processes. */
@@ -46,6 +48,7 @@ const schema = z.object({
   }),
   TIDEMARK_BOOTSTRAP_API_KEY: z.string().refine(isApiKey, 'must look like tm_<id>_<secret>').optional(),
   TIDEMARK_LEASE_SECONDS: z.coerce.number().min(1).max(600).default(15),
+  TIDEMARK_SOURCE_SILENCE_SECONDS: z.coerce.number().min(1).max(3_600).default(300),
   TIDEMARK_RUN_SLOTS: z.coerce.number().int().min(1).max(1_000).default(16),
   TIDEMARK_RUNS_PER_TENANT: z.coerce.number().int().min(1).max(10_000).default(8),
   TIDEMARK_RUNS_PER_CONNECTOR: z.coerce.number().int().min(1).max(10_000).default(12),
@@ -62,6 +65,7 @@ export function readConfig(env: Environment): SchedulerConfig {
     connectors: new Map(values.TIDEMARK_CONNECTORS),
     bootstrapApiKey: values.TIDEMARK_BOOTSTRAP_API_KEY,
     leaseMs: values.TIDEMARK_LEASE_SECONDS * 1_000,
+    silenceMs: values.TIDEMARK_SOURCE_SILENCE_SECONDS * 1_000,
     slots: values.TIDEMARK_RUN_SLOTS,
     limits: {
       perTenant: values.TIDEMARK_RUNS_PER_TENANT,

@@ -119,6 +119,32 @@ describe('a source that is down', () => {
     expect(await readAll(of, JOBS)).toBe(1);
   });
 
+  test.each([
+    { outage: 'SOURCE_UNAVAILABLE', state: 'open' },
+    { outage: 'DATABASE_UNAVAILABLE', state: 'closed' },
+  ] as const)(
+    'is one that falls silent late in a read: $outage of the caller leaves it $state',
+    async ({ outage, state }) => {
+      const of = await connect({ ...LIMITS, resetTimeoutMs: 60_000 });
+      source = async function* (signal) {
+        yield page;
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      };
+      const failed = new Set<string>();
+      for (let call = 0; call < 4 && !failed.has('CIRCUIT_OPEN'); call++) {
+        const leaving = new AbortController();
+        const read = of.read(HR, request, leaving.signal);
+        const first = await read.next().catch((error: TidemarkError) => failed.add(error.reason));
+        if (first instanceof Set) continue;
+        const second = read.next();
+        leaving.abort(new TidemarkError(outage, 'nothing came'));
+        await expect(second).rejects.toThrow();
+      }
+      expect(of.breakersOf(HR).own?.state).toBe(state);
+      expect(of.breakersOf(HR).connectors?.state).toBe('closed');
+    },
+  );
+
   test('that hangs has its read cancelled at the timeout', async () => {
     const of = await connect({ ...LIMITS, timeoutMs: 50 });
     source = async function* (signal) {

@@ -5,7 +5,7 @@ import {
   type ReadResponse,
   type SourceSettings,
 } from '@tidemark/contracts';
-import { isModelName, TidemarkError } from '@tidemark/model';
+import { isModelName, isTidemarkError, TidemarkError } from '@tidemark/model';
 import { createClient, fastDefinition, type FastDefinition, type RpcClient } from '@tidemark/rpc';
 import type { CatalogueEntry } from './connection.js';
 import { fromModelMessage } from './connection-messages.js';
@@ -75,7 +75,10 @@ export class Connectors {
     return catalogue;
   }
 
-  /** Reads a model. The breakers see whether the stream begins, and whether an outage ends it. */
+  /**
+   * Reads a model. The breakers see whether the stream begins, and whether an outage ends it; a caller who takes the source's silence
+   * for one aborts with SOURCE_UNAVAILABLE.
+   */
   async *read(target: SourceTarget, request: ReadRequest, signal: AbortSignal): AsyncGenerator<ReadResponse> {
     const ending = new AbortController();
     const options = { signal: AbortSignal.any([signal, ending.signal]) };
@@ -93,6 +96,9 @@ export class Connectors {
           throw error;
         });
       }
+    } catch (error) {
+      if (isTidemarkError(signal.reason, 'SOURCE_UNAVAILABLE')) this.breakers.report(target, signal.reason);
+      throw error;
     } finally {
       // First the call, for the stream closes only once what was asked of it is settled.
       ending.abort();

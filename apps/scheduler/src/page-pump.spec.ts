@@ -54,13 +54,20 @@ class Sink implements PageSink {
   }
 }
 
+/** Longer than any test. */
+const SILENCE_MS = 300_000;
 const never = new AbortController().signal;
 const hangs: AsyncIterator<PacedResponse> = { next: () => new Promise(() => undefined) };
 
 describe('pumping pages', () => {
   test('commits them in order and gives back the closing message', async () => {
     const sink = new Sink();
-    const result = await pumpPages(new Source().read(page(0), page(1), page(2), end), sink, never);
+    const result = await pumpPages(
+      new Source().read(page(0), page(1), page(2), end),
+      sink,
+      never,
+      SILENCE_MS,
+    );
     expect(sink.committed).toEqual([0, 1, 2]);
     expect(result).toEqual({ end: END });
   });
@@ -73,13 +80,13 @@ describe('pumping pages', () => {
       await new Promise((resolve) => setImmediate(resolve));
       given.push(source.given);
     };
-    await pumpPages(source.read(page(0), page(1), page(2), page(3), end), sink, never);
+    await pumpPages(source.read(page(0), page(1), page(2), page(3), end), sink, never, SILENCE_MS);
     expect(given).toEqual([2, 3, 4, 5]);
   });
 
   test('takes a stream that ends without its closing message for an outage', async () => {
     const sink = new Sink();
-    await expect(pumpPages(new Source().read(page(0)), sink, never)).rejects.toMatchObject({
+    await expect(pumpPages(new Source().read(page(0)), sink, never, SILENCE_MS)).rejects.toMatchObject({
       reason: 'SOURCE_UNAVAILABLE',
     });
     expect(sink.committed).toEqual([0]);
@@ -91,7 +98,9 @@ describe('pumping pages', () => {
       throw new TidemarkError('SOURCE_GONE', 'deleted');
     }
     const sink = new Sink();
-    await expect(pumpPages(broken(), sink, never)).rejects.toMatchObject({ reason: 'SOURCE_GONE' });
+    await expect(pumpPages(broken(), sink, never, SILENCE_MS)).rejects.toMatchObject({
+      reason: 'SOURCE_GONE',
+    });
     expect(sink.committed).toEqual([0]);
   });
 
@@ -101,7 +110,7 @@ describe('pumping pages', () => {
       if (number === 1) throw new TidemarkError('LEASE_LOST', 'lost');
     };
     await expect(
-      pumpPages(new Source().read(page(0), page(1), page(2), end), sink, never),
+      pumpPages(new Source().read(page(0), page(1), page(2), end), sink, never, SILENCE_MS),
     ).rejects.toMatchObject({ reason: 'LEASE_LOST' });
     expect(sink.committed).toEqual([0]);
   });
@@ -113,21 +122,28 @@ describe('pumping pages', () => {
       if (number === 1) stop.abort();
       await new Promise((resolve) => setImmediate(resolve));
     };
-    const result = await pumpPages(new Source().read(page(0), page(1), page(2), end), sink, stop.signal);
+    const result = await pumpPages(
+      new Source().read(page(0), page(1), page(2), end),
+      sink,
+      stop.signal,
+      SILENCE_MS,
+    );
     expect(result).toEqual({ stopped: true });
     expect(sink.committed).toEqual([0, 1]);
   });
 
   test('stops while the source is silent', async () => {
     const stop = new AbortController();
-    const pumping = pumpPages(hangs, new Sink(), stop.signal);
+    const pumping = pumpPages(hangs, new Sink(), stop.signal, SILENCE_MS);
     stop.abort();
     await expect(pumping).resolves.toEqual({ stopped: true });
   });
 
   test('does not take a page when it is stopped before it begins', async () => {
     const sink = new Sink();
-    await expect(pumpPages(new Source().read(page(0), end), sink, AbortSignal.abort())).resolves.toEqual({
+    await expect(
+      pumpPages(new Source().read(page(0), end), sink, AbortSignal.abort(), SILENCE_MS),
+    ).resolves.toEqual({
       stopped: true,
     });
     expect(sink.committed).toEqual([]);
@@ -140,6 +156,7 @@ describe('pumping pages', () => {
       new Source().read({ message: { $case: 'wait', value: wait } }, page(0), end),
       sink,
       never,
+      SILENCE_MS,
     );
     expect(sink.waits).toEqual([wait]);
     expect(sink.committed).toEqual([0]);
@@ -165,7 +182,7 @@ describe('pumping pages', () => {
 
   test('refuses a message that it does not know', async () => {
     await expect(
-      pumpPages(new Source().read({ message: undefined }), new Sink(), never),
+      pumpPages(new Source().read({ message: undefined }), new Sink(), never, SILENCE_MS),
     ).rejects.toMatchObject({
       reason: 'SOURCE_CONTRACT_BROKEN',
     });

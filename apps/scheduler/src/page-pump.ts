@@ -3,9 +3,6 @@ import { TidemarkError } from '@tidemark/model';
 import { fromDuration } from './connection-messages.js';
 import type { Hold, PacedResponse } from './paced-read.js';
 
-/** A source that sends nothing for so long, beyond what it asked to wait, is taken for an outage. */
-const SILENCE_MS = 300_000;
-
 /** What takes the pages of a read. */
 export interface PageSink {
   /** Commits a page; the page after it is received meanwhile. */
@@ -22,13 +19,14 @@ export type PumpResult = { readonly end: ReadEnd } | { readonly stopped: true };
 /**
  * Carries pages from a read to a sink, in order, one at a time, holding at most one page ahead. Stops between two pages when
  * `stop` aborts, also while it waits for the source; a commit under way is waited for. Throws SOURCE_UNAVAILABLE for a stream
- * that ends without its closing message: it has told nothing about what it did not send.
+ * that ends without its closing message: it has told nothing about what it did not send. Throws it as well for a source that sends
+ * nothing for `silenceMs`, beyond what it asked to wait.
  */
 export async function pumpPages(
   messages: AsyncIterator<PacedResponse>,
   sink: PageSink,
   stop: AbortSignal,
-  silenceMs: number = SILENCE_MS,
+  silenceMs: number,
 ): Promise<PumpResult> {
   let patience = silenceMs;
   let next = receive(messages);

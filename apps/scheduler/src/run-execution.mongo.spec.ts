@@ -44,10 +44,13 @@ let begun: number;
 let onPage: () => Promise<void>;
 let onBegin: () => Promise<void>;
 
-/** A source without end: only what happens to the scope ends its reads. */
+/** After how many pages the source breaks off. */
+let breaksOffAfter: number;
+
+/** A source without end, but where it breaks off: only what happens to the scope ends its reads. */
 async function* read(request: { fields: string[] }, { signal }: CallContext): AsyncGenerator<ReadResponse> {
   fields.push(request.fields);
-  while (!signal.aborted) {
+  for (let pages = 0; pages < breaksOffAfter && !signal.aborted; pages++) {
     yield { message: { $case: 'page', value: page } };
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
@@ -90,6 +93,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   [fields, committed, begun] = [[], 0, 0];
+  breaksOffAfter = Infinity;
   [onPage, onBegin] = [async () => undefined, async () => undefined];
   await database.db.connections.deleteMany({});
   await connections.insert(connection);
@@ -107,6 +111,7 @@ async function work(changes: Partial<Run> = {}): Promise<RunOutcome> {
     },
     reads: new PacedReads(connectors, new Pacer(new MongoRateBudgets(database.db), logger)),
     targets: new SourceTargets(new Keyring(randomBytes(32), [])),
+    silenceMs: 300_000,
   };
   const run = aRun({ state: 'RUNNING', ...changes });
   // So that the progress of a run of a test's own finds its document.
@@ -180,11 +185,12 @@ describe('a run whose scope changes under it', () => {
   test('goes on when its model gains fields, or another one changes', async () => {
     let pages = 0;
     onPage = async () => {
-      pages++;
-      if (pages === 2) await setScope({ employees: ['id', 'name', 'city'], jobs: ['id'] });
+      // By its own number: the page after it comes while it waits.
+      const number = ++pages;
+      if (number === 2) await setScope({ employees: ['id', 'name', 'city'], jobs: ['id'] });
       // Much later than the watch on the scope looks.
-      if (pages === 300) await database.db.connections.deleteMany({});
-      if (pages === 300) throw new TidemarkError('CONNECTION_NOT_FOUND', 'the end of the test');
+      if (number === 300) await database.db.connections.deleteMany({});
+      if (number === 300) throw new TidemarkError('CONNECTION_NOT_FOUND', 'the end of the test');
     };
     expect(await work()).toMatchObject({ kind: 'FAILED', error: { reason: 'CONNECTION_NOT_FOUND' } });
   });
@@ -194,6 +200,22 @@ test('a run that sends what its own scope does not allow fails', async () => {
   onPage = violated;
   expect(await work()).toMatchObject({ kind: 'FAILED', error: { reason: 'SCOPE_VIOLATED' } });
 });
+
+test.each([1, 2])(
+  'a run whose page %d is refused fails for that, even if its read breaks off meanwhile',
+  async (refused) => {
+    breaksOffAfter = refused;
+    withPage(refused, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      throw new TidemarkError('SOURCE_CONTRACT_BROKEN', 'the connector sent a record that is no JSON');
+    });
+    expect(await work()).toMatchObject({
+      kind: 'FAILED',
+      error: { reason: 'SOURCE_CONTRACT_BROKEN' },
+      verdict: { action: 'FAIL' },
+    });
+  },
+);
 
 test('a decision about deletes that a change of scope has undone sends its run back to the start', async () => {
   expect(await work({ decision: 'APPROVED' })).toMatchObject({ kind: 'VOID' });

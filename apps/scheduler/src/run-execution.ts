@@ -34,6 +34,8 @@ export interface ExecutionParts {
   readonly reads: PacedReads;
   readonly targets: SourceTargets;
   readonly cadences: Pick<Cadences, 'find'>;
+  /** A source that sends nothing for so long, beyond what it asked to wait, is taken for an outage. */
+  readonly silenceMs: number;
   readonly logger: Logger;
 }
 
@@ -187,15 +189,18 @@ export class RunExecution {
         wait: (wait: SourceWait) => this.waited(wait),
         hold: (hold: Hold) => this.held(hold),
       };
-      const result = await pumpPages(messages, sink, this.stopping.signal);
+      const result = await pumpPages(messages, sink, this.stopping.signal, this.parts.silenceMs);
       await committer.drain();
       if ('stopped' in result) return undefined;
       if (result.end.expectedRecords !== undefined)
         this.report({ expectedRecords: Number(result.end.expectedRecords) });
       return result.end;
     } catch (error) {
-      // A page still under way counts if it can be committed; if it cannot, that is no news.
-      await committer.drain().catch(() => undefined);
+      // With the reason: a source that fell silent counts as one that is down.
+      reading.abort(error);
+      // A page still under way counts if it can be committed. If it cannot, that came first: a connector whose page is refused has
+      // broken its contract, even if its stream breaks off right after it.
+      await committer.drain();
       throw error;
     } finally {
       this.isReading = false;

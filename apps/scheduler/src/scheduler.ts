@@ -52,6 +52,7 @@ export type SchedulerSettings = Pick<
   | 'previousMasterKeys'
   | 'bootstrapApiKey'
   | 'leaseMs'
+  | 'silenceMs'
   | 'slots'
   | 'limits'
 >;
@@ -130,6 +131,7 @@ export async function createScheduler(
     cadences,
     planner,
     leaseMs: settings.leaseMs,
+    silenceMs: settings.silenceMs,
     slots: settings.slots,
     limits: settings.limits,
   };

@@ -13,7 +13,7 @@ import {
   type ScopeReceipt,
   type SyncCounters,
 } from '@tidemark/contracts';
-import { compileScope, scopeContains, type RejectReasonName } from '@tidemark/model';
+import { compileScope, scopeContains, TidemarkError, type RejectReasonName } from '@tidemark/model';
 import { DEFAULT_GUARD, type GuardLimits } from './certificate.js';
 import type { Observation, Rejection } from './commit-plan.js';
 import type { Lease } from './lease.js';
@@ -35,7 +35,7 @@ export function toLease(lease: LeaseMessage | undefined): Lease {
   return { tenantId, connectionId, model, kind, runId, epoch: Number(lease.epoch) };
 }
 
-/** A page from its message. Throws REQUEST_INVALID. */
+/** A page from its message. Throws REQUEST_INVALID, SOURCE_CONTRACT_BROKEN. */
 export function toCommitPage(request: CommitPageRequest): CommitPage {
   return {
     pageNumber: Number(request.pageNumber),
@@ -54,9 +54,14 @@ export function toCommitPage(request: CommitPageRequest): CommitPage {
 
 function toObservation(record: CommitPageRequest['records'][number]): Observation {
   const { id, fingerprint, deleted } = record;
-  if (id === '') throw invalidField('records', 'every record has an id');
-  if (!deleted && fingerprint.byteLength !== 16) throw invalidField('records', 'a fingerprint has 16 bytes');
+  if (id === '') throw broken('a record without an id');
+  if (!deleted && fingerprint.byteLength !== 16) throw broken('a fingerprint that has not 16 bytes');
   return { id, fingerprint, deleted, payload: record.payload.byteLength > 0 ? record.payload : undefined };
+}
+
+/** Records come as their connector made them, so it is to blame for them. */
+function broken(what: string): TidemarkError {
+  return new TidemarkError('SOURCE_CONTRACT_BROKEN', `the connector sent ${what}`);
 }
 
 function toReasonName(reason: RejectReason): RejectReasonName {

@@ -102,10 +102,10 @@ describe('a page', () => {
       () => [],
       { checkpoint: Buffer.alloc(64 * 1024 + 1) },
     ],
-    ['with a record without an id', 'REQUEST_INVALID', () => [record('{}', '')], {}],
+    ['with a record without an id', 'SOURCE_CONTRACT_BROKEN', () => [record('{}', '')], {}],
     [
       'with a fingerprint cut off',
-      'REQUEST_INVALID',
+      'SOURCE_CONTRACT_BROKEN',
       () => [{ ...record('{}'), fingerprint: Buffer.alloc(15) }],
       {},
     ],

@@ -96,6 +96,7 @@ function inherited(env: Environment): Environment {
   const passed = [
     'TIDEMARK_LOG_LEVEL',
     'TIDEMARK_LEASE_SECONDS',
+    'TIDEMARK_SOURCE_SILENCE_SECONDS',
     'TIDEMARK_RUN_SLOTS',
     'TIDEMARK_RUNS_PER_TENANT',
     'TIDEMARK_RUNS_PER_CONNECTOR',

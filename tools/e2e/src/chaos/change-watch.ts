@@ -17,6 +17,8 @@ export class ChangeWatch {
   readonly versions = new Map<string, number>();
   /** The live records' newest states. */
   readonly states = new Map<string, LivingRecord>();
+  /** Every change to a tombstone, in order, with the run that made it. */
+  readonly deletes: { readonly id: string; readonly runId: string }[] = [];
   /** What should not have come, or not then. */
   readonly faults: string[] = [];
   changes = 0;
@@ -63,7 +65,7 @@ export class ChangeWatch {
     }
   }
 
-  #take({ record }: Change): void {
+  #take({ record, runId }: Change): void {
     if (record === undefined) {
       this.faults.push('a change came without its record');
       return;
@@ -75,6 +77,7 @@ export class ChangeWatch {
     this.versions.set(id, Number(version));
     if (sequence <= this.#sequence) this.faults.push(`sequence ${sequence} came after ${this.#sequence}`);
     this.#sequence = sequence;
+    if (record.deletedAt !== undefined) this.deletes.push({ id, runId });
     this.#replay(id, record);
   }
 

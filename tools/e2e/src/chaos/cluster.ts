@@ -21,12 +21,20 @@ export interface Member {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** A connector's name, its compiled main.js from the repository's folder, and what it needs. */
+export interface ClusterConnector {
+  readonly name: string;
+  readonly main: string;
+  readonly env?: Record<string, string>;
+}
+
 /** How many of what. */
 export interface ClusterShape {
   readonly schedulers: number;
   readonly stores: number;
-  /** The connector's name, its compiled main.js from the repository's folder, and what it needs. */
-  readonly connector: { readonly name: string; readonly main: string; readonly env?: Record<string, string> };
+  readonly connector: ClusterConnector;
+  /** Further ones, each a process of its own. */
+  readonly others?: readonly ClusterConnector[];
   /** Settings of the schedulers. */
   readonly scheduling?: Record<string, string>;
   /** Where a scheduler, by its number, finds the store of that address; absent: there. */
@@ -150,7 +158,12 @@ export class Cluster {
 }
 
 async function membersOf(shape: ClusterShape, mongoUri: string, apiKey: string): Promise<Member[]> {
-  const { connector, scheduling = {}, toStore = (_, address) => Promise.resolve(address) } = shape;
+  const {
+    connector,
+    others = [],
+    scheduling = {},
+    toStore = (_, address) => Promise.resolve(address),
+  } = shape;
   const shared = {
     TIDEMARK_INTERNAL_TOKEN: randomBytes(32).toString('hex'),
     TIDEMARK_MASTER_KEY: randomBytes(32).toString('base64'),
@@ -161,7 +174,9 @@ async function membersOf(shape: ClusterShape, mongoUri: string, apiKey: string):
     const all = { ...inherited(), ...shared, TIDEMARK_LISTEN: address, ...env };
     return { name, main: join(ROOT, main), address, env: all };
   };
-  const source = await member(connector.name, connector.main, connector.env ?? {});
+  const connectors = await Promise.all(
+    [connector, ...others].map(({ name, main, env }) => member(name, main, env ?? {})),
+  );
   const numbered = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
   const stores = await Promise.all(
     numbered(shape.stores).map((number) =>
@@ -176,7 +191,7 @@ async function membersOf(shape: ClusterShape, mongoUri: string, apiKey: string):
       member(`scheduler-${number}`, 'apps/scheduler/dist/main.js', {
         TIDEMARK_CONTROL_MONGODB_URI: databaseOf(mongoUri, 'control'),
         TIDEMARK_STORE_ADDRESS: await toStore(number, storeOf(number)),
-        TIDEMARK_CONNECTORS: `${connector.name}=${source.address}`,
+        TIDEMARK_CONNECTORS: connectors.map(({ name, address }) => `${name}=${address}`).join(','),
         TIDEMARK_BOOTSTRAP_API_KEY: apiKey,
         TIDEMARK_LEASE_SECONDS: String(LEASE_SECONDS),
         ...scheduling,
@@ -187,7 +202,7 @@ async function membersOf(shape: ClusterShape, mongoUri: string, apiKey: string):
     TIDEMARK_STORE_ADDRESS: storeOf(0),
     TIDEMARK_SCHEDULER_ADDRESS: schedulers[0]?.address ?? '',
   });
-  return [source, ...stores, ...schedulers, gateway];
+  return [...connectors, ...stores, ...schedulers, gateway];
 }
 
 function inherited(): Record<string, string> {

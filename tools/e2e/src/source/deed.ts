@@ -19,6 +19,8 @@ export const behaviour = z.strictObject({
   /** Whether it offers deltas, and whether they tell of deletes. */
   delta: z.boolean().default(true),
   deltaDeletes: z.boolean().default(true),
+  /** Whether it says at the end of a full read how many records it holds. */
+  counts: z.boolean().default(false),
   /** The token that connections have to bring. */
   token: z.string().optional(),
 });
@@ -37,6 +39,12 @@ export const fault = z.strictObject({
     'truncated',
     /** An end without evidence. */
     'emptySuccess',
+    /** An end with evidence, although there may be more: a lie that only a count gives away. */
+    'cutShort',
+    /** An answer that is not what the source promised, as a connector finds it. */
+    'badAnswer',
+    /** A page whose payload is no JSON. */
+    'notJson',
     /** A page whose payload is not canonical. */
     'notCanonical',
     /** A page whose record has no id. */
@@ -59,6 +67,8 @@ export const fault = z.strictObject({
   /** How often it strikes; 0: whenever it can. */
   times: z.int().min(0).default(1),
   waitMs: z.int().min(0).default(0),
+  /** Records that the source loses in the moment in which it strikes. */
+  loses: z.array(z.string()).default([]),
 });
 export type Fault = z.output<typeof fault>;
 

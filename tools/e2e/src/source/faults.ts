@@ -4,16 +4,23 @@ import { TidemarkError } from '@tidemark/model';
 import { delay } from '@tidemark/runtime';
 import type { Fault } from './deed.js';
 
+/** Records that break the contract: an id and a payload. */
+const BROKEN = {
+  notCanonical: ['x', '{ "n": 1, "id": "x" }'],
+  notJson: ['x', '{"id":"x","n'],
+  idMissing: ['', '{"id":"x"}'],
+} as const;
+
 /** What a sound connector kit never sends; the service around it does so. */
 export class WireFault extends Error {
-  constructor(readonly kind: 'truncated' | 'notCanonical' | 'idMissing') {
+  constructor(readonly kind: 'truncated' | keyof typeof BROKEN) {
     super(`a fault on the wire: ${kind}`);
   }
 
   /** The page that breaks the contract, if it is one that does. */
   page(): Page | undefined {
     if (this.kind === 'truncated') return undefined;
-    const [id, payload] = this.kind === 'idMissing' ? ['', '{"id":"x"}'] : ['x', '{ "n": 1, "id": "x" }'];
+    const [id, payload] = BROKEN[this.kind];
     const fingerprint = Buffer.alloc(16, 1);
     const record = { id, payload: Buffer.from(payload), fingerprint, deleted: false };
     return {
@@ -47,10 +54,15 @@ export async function* strike(
       return undefined;
     case 'truncated':
     case 'notCanonical':
+    case 'notJson':
     case 'idMissing':
       throw new WireFault(kind);
     case 'emptySuccess':
       return { evidence: '', failures: [] };
+    case 'cutShort':
+      return { evidence: 'the source says that this is all', failures: [] };
+    case 'badAnswer':
+      throw new TidemarkError('SOURCE_CONTRACT_BROKEN', 'the source answered with something that is no JSON');
     case 'bug':
       throw new Error('a bug in the connector');
     case 'credentials':

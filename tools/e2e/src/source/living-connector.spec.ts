@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { SyncKind, type ReadRequest, type ReadResponse } from '@tidemark/contracts';
 import { ConnectorHandlers } from '@tidemark/connector-kit';
+import type { z } from 'zod';
 import { behaviour, fault, wish, type Behaviour } from './deed.js';
 import { Journal } from './journal.js';
 import { LivingConnector } from './living-connector.js';
@@ -31,6 +32,10 @@ function change(...wishes: { id: string; deleted?: boolean; agoMs?: number }[]):
   journal.do({ do: 'change', source: 's', model: 'm', changes });
 }
 
+function fail(given: z.input<typeof fault>): void {
+  journal.do({ do: 'fail', source: 's', faults: [fault.parse(given)] });
+}
+
 async function read(kind: SyncKind, checkpoint: Uint8Array = none, given: Partial<ReadRequest> = {}) {
   const request: ReadRequest = {
     settings: { config: Buffer.from('{"source":"s"}'), credentials: none },
@@ -53,7 +58,8 @@ async function read(kind: SyncKind, checkpoint: Uint8Array = none, given: Partia
   const records = pages.flatMap((page) =>
     page.records.map(({ id, deleted }) => (deleted ? `-${id}` : id)).sort(),
   );
-  return { pages, records, next: end?.deltaCheckpoint ?? none, evidence: end?.endEvidence };
+  const { deltaCheckpoint: next = none, endEvidence: evidence, expectedRecords } = end ?? {};
+  return { pages, records, next, evidence, expectedRecords };
 }
 
 const full = (checkpoint?: Uint8Array) => read(SyncKind.FULL, checkpoint);
@@ -138,7 +144,7 @@ describe('the journal', () => {
   it('brings everything back after a kill, but for a deed whose line was cut short', async () => {
     change({ id: 'a' }, { id: 'b' });
     change({ id: 'b', deleted: true });
-    journal.do({ do: 'fail', source: 's', faults: [fault.parse({ kind: 'unavailable', times: 2 })] });
+    fail({ kind: 'unavailable', times: 2 });
     await expect(full()).rejects.toMatchObject({ reason: 'SOURCE_UNAVAILABLE' });
     await appendFile(join(folder, 'living.jsonl'), '{"do":"fail","source":"s","fau');
     journal = new Journal(join(folder, 'living.jsonl'));
@@ -153,13 +159,31 @@ describe('the journal', () => {
 describe('a fault', () => {
   it('strikes its page, model and kind alone, as often as it is told to', async () => {
     change({ id: 'a' }, { id: 'b' }, { id: 'c' });
-    journal.do({
-      do: 'fail',
-      source: 's',
-      faults: [fault.parse({ kind: 'emptySuccess', sync: 'FULL', page: 1 })],
-    });
+    fail({ kind: 'emptySuccess', sync: 'FULL', page: 1 });
     expect(await delta()).toMatchObject({ evidence: expect.stringContaining('empty') });
     expect(await full()).toMatchObject({ records: ['a', 'b'], evidence: '' });
     expect(await full()).toMatchObject({ records: ['a', 'b', 'c'] });
+  });
+
+  it('may lie about the end, which the count gives away where the source counts', async () => {
+    behave({ counts: true });
+    change({ id: 'a' }, { id: 'b' }, { id: 'c' });
+    fail({ kind: 'cutShort', page: 1 });
+    expect(await full()).toMatchObject({
+      ...{ records: ['a', 'b'], expectedRecords: 3n },
+      evidence: expect.stringMatching(/./),
+    });
+    fail({ kind: 'cutShort', page: 0 });
+    expect(await delta()).toMatchObject({ records: [], expectedRecords: undefined });
+    behave({});
+    expect(await full()).toMatchObject({ records: ['a', 'b', 'c'], expectedRecords: undefined });
+  });
+
+  it('may come with the loss of records in that moment, which outlives the process', async () => {
+    change({ id: 'a' }, { id: 'b' }, { id: 'c' }, { id: 'd' });
+    fail({ kind: 'badAnswer', page: 1, loses: ['a', 'd'] });
+    await expect(full()).rejects.toMatchObject({ reason: 'SOURCE_CONTRACT_BROKEN' });
+    journal = new Journal(join(folder, 'living.jsonl'));
+    expect((await full()).records).toEqual(['b', 'c']);
   });
 });

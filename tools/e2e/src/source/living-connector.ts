@@ -4,6 +4,7 @@ import {
   type Connector,
   type DiscoveredModel,
   type Reading,
+  type ReadingEnd,
   type ReadTask,
   type Source,
   type SourceEntry,
@@ -100,15 +101,23 @@ export class LivingConnector implements Connector<Settings['config'], Settings['
       const fault = index === undefined ? undefined : source.faults[index];
       if (index !== undefined && fault !== undefined) {
         this.journal.do({ do: 'strike', source: source.name, fault: index });
+        this.lose(source, note.model, fault.loses);
         const instead = yield* strike(fault, signal);
-        if (instead !== undefined) return instead;
+        if (instead !== undefined) return { ...instead, ...countOf(source, note) };
       }
       const items = next(last);
       note.pages++;
       last = items.at(-1);
-      if (last === undefined) return { evidence: `page ${page} is empty`, failures: [] };
+      if (last === undefined)
+        return { evidence: `page ${page} is empty`, failures: [], ...countOf(source, note) };
       yield items.map((item) => entryOf(item, page, end));
     }
+  }
+
+  private lose(source: LivingSource, model: string, ids: readonly string[]): void {
+    const wishes = ids.map((id) => ({ id, deleted: true, agoMs: 0 }));
+    const changes = source.next(model, wishes);
+    if (changes.length > 0) this.journal.do({ do: 'change', source: source.name, model, changes });
   }
 
   private open({ config: { source: name }, credentials: { token } }: Settings): LivingSource {
@@ -143,6 +152,12 @@ function entryOf(item: Change, page: number, end: PageEnd): SourceEntry {
     position: () => `page ${page}`,
     checkpoint: () => end(item, page + 1),
   };
+}
+
+/** What the source says at the end of a full read that it holds. */
+function countOf({ behaviour, models }: LivingSource, { model, sync }: ReadNote): Partial<ReadingEnd> {
+  if (!behaviour.counts || sync !== 'FULL') return {};
+  return { expectedRecords: BigInt(models.get(model)?.ids().length ?? 0) };
 }
 
 function noteOf(
