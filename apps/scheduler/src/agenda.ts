@@ -8,9 +8,9 @@ import { JobInserts, type InsertedJob } from './mongo-job-inserts.js';
 import type { Schedules } from './schedules.js';
 
 const WAKE_CONNECTION = 'connection.wake';
-const WAKE_WORKERS = 'workers.wake';
-/** Repeating jobs of earlier versions, one a model and kind. */
+/** Jobs of earlier versions: repeating ones, one a model and kind, and those that told workers of waiting runs. */
 const FORMER = 'sync.due';
+const FORMER_WAKE = 'workers.wake';
 const POLL_MS = 5_000;
 /** Short, for each run of a job leaves a timer of half of it. A wake-up takes milliseconds, and two of it do no harm. */
 const LOCK_MS = 5_000;
@@ -31,8 +31,6 @@ interface WakeData {
 export interface WakeUps {
   /** What comes next of a connection is to be planned. */
   onConnection(connection: ConnectionKey): Promise<void>;
-  /** Work may be waiting. */
-  onWake(): void;
 }
 
 /** Schedules on Agenda. */
@@ -62,10 +60,6 @@ export class AgendaSchedules implements Schedules {
       backoff,
       removeOnComplete: true,
     });
-    this.agenda.define(WAKE_WORKERS, async () => wakeUps.onWake(), {
-      concurrency: 5,
-      removeOnComplete: true,
-    });
     await this.agenda.start();
     await this.replaceFormer();
   }
@@ -89,10 +83,6 @@ export class AgendaSchedules implements Schedules {
 
   async remove(connection: ConnectionKey): Promise<void> {
     await this.cancel(await this.jobs(connection));
-  }
-
-  async wake(): Promise<void> {
-    await this.agenda.now(WAKE_WORKERS);
   }
 
   private async insert(connection: ConnectionKey, time: Date): Promise<void> {
@@ -132,7 +122,7 @@ export class AgendaSchedules implements Schedules {
     );
     for (const [index, connection] of [...connections.values()].entries())
       await this.wakeAt(connection, new Date(Date.now() + index * FORMER_APART_MS));
-    await this.agenda.cancel({ name: FORMER });
+    await this.agenda.cancel({ names: [FORMER, FORMER_WAKE] });
   }
 }
 

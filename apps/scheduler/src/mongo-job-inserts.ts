@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { ChangeStream, ChangeStreamInsertDocument, Db, Document } from 'mongodb';
+import type { Db, Document } from 'mongodb';
+import { CollectionWatch } from './mongo-collection-watch.js';
 import { JOBS_COLLECTION } from './mongo-collections.js';
 
 /** A job that was inserted. */
@@ -16,63 +16,28 @@ export interface JobInsertListener {
   onError(error: unknown): void;
 }
 
-const REOPEN_MS = 1_000;
+const PIPELINE = [
+  { $match: { operationType: 'insert' } },
+  {
+    $project: {
+      'fullDocument._id': 1,
+      'fullDocument.name': 1,
+      'fullDocument.nextRunAt': 1,
+      'fullDocument.priority': 1,
+    },
+  },
+];
 
 /**
  * Watches inserts into Agenda's jobs. Updates are left out: Agenda writes a job several times for each run, and a stream of
  * those slows it down. What is missed while the stream reopens, Agenda's own poll finds.
  */
-export class JobInserts {
-  private stream: ChangeStream<Document, ChangeStreamInsertDocument> | undefined;
-  private closed = false;
-  private ended: Promise<void> = Promise.resolve();
-
-  constructor(
-    private readonly db: Db,
-    private readonly listener: JobInsertListener,
-  ) {}
-
-  start(): void {
-    this.ended = this.follow();
-  }
-
-  async stop(): Promise<void> {
-    this.closed = true;
-    await this.stream?.close();
-    await this.ended;
-  }
-
-  private async follow(): Promise<void> {
-    while (!this.closed) {
-      try {
-        await this.followOnce();
-      } catch (error) {
-        if (this.closed) return;
-        this.listener.onError(error);
-        await sleep(REOPEN_MS, undefined, { ref: false });
-      }
-    }
-  }
-
-  private async followOnce(): Promise<void> {
-    const pipeline = [
-      { $match: { operationType: 'insert' } },
-      {
-        $project: {
-          'fullDocument._id': 1,
-          'fullDocument.name': 1,
-          'fullDocument.nextRunAt': 1,
-          'fullDocument.priority': 1,
-        },
-      },
-    ];
-    const stream = this.db.collection(JOBS_COLLECTION).watch<Document, ChangeStreamInsertDocument>(pipeline);
-    this.stream = stream;
-    try {
-      for await (const { fullDocument } of stream) this.listener.onInsert(toJob(fullDocument));
-    } finally {
-      await stream.close();
-    }
+export class JobInserts extends CollectionWatch {
+  constructor(db: Db, listener: JobInsertListener) {
+    super(db.collection(JOBS_COLLECTION), PIPELINE, {
+      onChange: ({ fullDocument }) => listener.onInsert(toJob(fullDocument as Document)),
+      onError: (error) => listener.onError(error),
+    });
   }
 }
 

@@ -25,6 +25,7 @@ import { MongoCadences } from './mongo-cadences.js';
 import { MongoConnections } from './mongo-connections.js';
 import { MongoLeases } from './mongo-leases.js';
 import { MongoRateBudgets } from './mongo-rate-budgets.js';
+import { RunMoves } from './mongo-run-moves.js';
 import { MongoRuns } from './mongo-runs.js';
 import { MongoSealedSecrets } from './mongo-sealed-secrets.js';
 import { MongoUptime } from './mongo-uptime.js';
@@ -32,6 +33,7 @@ import { PacedReads } from './paced-read.js';
 import { Pacer } from './pacer.js';
 import { Retention } from './retention.js';
 import { RunActions } from './run-actions.js';
+import { RunNews } from './run-news.js';
 import { RunRequests } from './run-requests.js';
 import { RunWatches } from './run-watch.js';
 import { ScopeAdministration } from './scope-administration.js';
@@ -82,12 +84,8 @@ export async function createScheduler(
   const connectors = new Connectors(settings.connectors, settings.internalToken);
   const pacer = new Pacer(new MongoRateBudgets(db), logger);
   const schedules = new AgendaSchedules(db.db, logger);
-  const wake = (): void => {
-    worker.poke();
-    schedules
-      .wake()
-      .catch((error: unknown) => logger.warn({ error }, 'other workers could not be woken; they poll'));
-  };
+  // Those of other processes see that a run waits.
+  const wake = (): void => worker.poke();
   const actions = new RunActions(runs, wake, (key) => planner.replan(key));
   const cadences = new MongoCadences(db);
   const uptime = new MongoUptime(db, logger);
@@ -136,6 +134,15 @@ export async function createScheduler(
     limits: settings.limits,
   };
   const worker = new SyncWorker(workerParts);
+  const watches = new RunWatches(actions);
+  const news = new RunNews(() => worker.poke());
+  const moves = new RunMoves(db, {
+    onMove: (run, state) => {
+      watches.moved(run, state);
+      news.moved(run, state);
+    },
+    onError: (error) => logger.warn({ error }, 'the watch on runs broke off and is opened again'),
+  });
   const janitor = new Janitor(connections, setup, removal, purges, logger);
   const retention = new Retention(connections, store, logger);
   const resealing = new Resealing(secrets, keyring, logger);
@@ -143,7 +150,6 @@ export async function createScheduler(
 
   const wakeUps = {
     onConnection: (connection: ConnectionKey) => planner.plan(connection),
-    onWake: () => worker.poke(),
   };
   return {
     services: [
@@ -162,7 +168,7 @@ export async function createScheduler(
       ),
       bind(
         fastDefinition(SyncServiceDefinition),
-        new SyncServiceHandler({ runs, requests, actions, watches: new RunWatches(actions), states }),
+        new SyncServiceHandler({ runs, requests, actions, watches, states }),
       ),
       bind(fastDefinition(IdentityServiceDefinition), new IdentityServiceHandler(identity)),
     ],
@@ -179,6 +185,14 @@ export async function createScheduler(
       { name: 'uptime', start: () => uptime.start(), stop: () => uptime.stop() },
       { name: 'schedules', start: () => schedules.start(wakeUps), stop: () => schedules.stop() },
       { name: 'planner', start: () => undefined, stop: () => planner.stop() },
+      {
+        name: 'moves',
+        start: () => moves.start(),
+        stop: async () => {
+          await moves.stop();
+          news.stop();
+        },
+      },
       { name: 'worker', start: () => worker.start(), stop: () => worker.stop() },
       { name: 'purges', start: () => undefined, stop: () => purges.stop() },
       { name: 'retention', start: () => retention.start(), stop: () => retention.stop() },

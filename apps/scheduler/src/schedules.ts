@@ -8,6 +8,4 @@ export interface Schedules {
   next(connection: ConnectionKey): Promise<Date | undefined>;
   /** Wakes a connection no more. */
   remove(connection: ConnectionKey): Promise<void>;
-  /** Wakes the workers of all processes. */
-  wake(): Promise<void>;
 }

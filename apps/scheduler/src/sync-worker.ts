@@ -1,12 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  FairRuns,
-  GONE_AFTER,
-  MAX_BARREN_ATTEMPTS,
-  type ConnectionState,
-  type RunLimits,
-} from '@tidemark/model';
+import { GONE_AFTER, MAX_BARREN_ATTEMPTS, type ConnectionState, type RunLimits } from '@tidemark/model';
 import type { Cadences } from './cadences.js';
 import { connectionOf } from './connection.js';
 import type { ConnectionStates } from './connection-states.js';
@@ -19,6 +13,7 @@ import type { RunRequests } from './run-requests.js';
 import type { RunPatch } from './runs.js';
 import type { SyncPlanner } from './sync-planner.js';
 import { toLeaseMessage } from './store-client.js';
+import { WaitingRuns } from './waiting-runs.js';
 
 const LONGEST_POLL_MS = 5_000;
 const SETTLE_RETRY_MS = 500;
@@ -46,10 +41,11 @@ export class SyncWorker {
   private loop: Promise<void> = Promise.resolve();
   private wakeUp: () => void = () => undefined;
   private poked = false;
-  /** When each tenant's run was last started, as a count. */
-  private readonly served = new Map<string, number>();
+  private readonly waiting: WaitingRuns;
 
-  constructor(private readonly parts: WorkerParts) {}
+  constructor(private readonly parts: WorkerParts) {
+    this.waiting = new WaitingRuns(parts.runs, parts.limits);
+  }
 
   start(): void {
     this.loop = this.follow();
@@ -57,14 +53,19 @@ export class SyncWorker {
 
   /** Says that a run may be waiting. A lost call is made up for by the poll. */
   poke(): void {
-    this.poked = true;
-    this.wakeUp();
+    this.waiting.changed();
+    this.go();
     for (const execution of this.executions.values()) {
       execution.considerYielding().catch((error: unknown) => {
         // It considers it again twice a second.
         this.parts.logger.debug({ error }, 'waiting deltas could not be looked for');
       });
     }
+  }
+
+  private go(): void {
+    this.poked = true;
+    this.wakeUp();
   }
 
   /** Stops runs at their next page boundary and leaves them to other workers. */
@@ -91,7 +92,8 @@ export class SyncWorker {
   private untilPoked(): Promise<void> {
     return new Promise((resolve) => {
       // A run whose worker died waits for its lease to run out, and then not much longer than that.
-      const timer = setTimeout(resolve, Math.min(LONGEST_POLL_MS, this.parts.leaseMs));
+      const longest = Math.min(LONGEST_POLL_MS, this.parts.leaseMs);
+      const timer = setTimeout(resolve, (this.hasSlot() ? this.waiting.nextLookMs : undefined) ?? longest);
       this.wakeUp = () => {
         clearTimeout(timer);
         resolve();
@@ -101,33 +103,50 @@ export class SyncWorker {
 
   /** Starts as many runs as there are free slots: those whose workers died, then those that wait, fairly. */
   private async claim(): Promise<void> {
-    const { runs, leases, limits } = this.parts;
     if (!this.hasSlot()) return;
+    const { waiting } = this;
+    if (!waiting.needsLook && ((await this.startWaiting()) || waiting.isOutdated)) return;
+    await waiting.look(() => this.takeOver());
+    await this.startWaiting();
+  }
+
+  /** Starts those whose workers died; gives back all that run. */
+  private async takeOver(): Promise<readonly Run[]> {
+    const { runs, leases } = this.parts;
     const running = await runs.running();
     const others = running.filter(({ id }) => !this.executions.has(id));
     const alive = await leases.alive(others);
     for (const run of others.filter(({ id }) => !alive.has(id))) {
-      if (!this.hasSlot()) return;
+      if (!this.hasSlot()) break;
       await this.claimRun(run);
     }
-    const fair = new FairRuns(await runs.due(new Date()), running, limits, this.served);
-    for (let run = fair.next(); run !== undefined && this.hasSlot(); run = fair.next())
-      if (await this.claimRun(run)) fair.started(run);
+    return running;
+  }
+
+  /** Starts runs of those that were seen waiting; whether there was one. */
+  private startWaiting(): Promise<boolean> {
+    return this.waiting.start(
+      (run) => this.claimRun(run),
+      () => this.hasSlot(),
+    );
   }
 
   private hasSlot(): boolean {
-    return this.executions.size < this.parts.slots && !this.stopping.signal.aborted;
+    return this.executions.size + this.waiting.claiming < this.parts.slots && !this.stopping.signal.aborted;
   }
 
   private async claimRun(run: Run): Promise<boolean> {
     const { runs, leases, connections, states, logger } = this.parts;
-    const state = await connections.stateOf(connectionOf(run));
+    const [state, isBlocked] = await Promise.all([
+      connections.stateOf(connectionOf(run)),
+      run.state === 'WAITING' && runs.isBlocked(run, new Date()),
+    ]);
     if (state !== 'ACTIVE') {
       await runs.change(run, setAside(run, state));
       await states.resumeIfActive(connectionOf(run));
       return false;
     }
-    if (run.state === 'WAITING' && (await runs.isBlocked(run, new Date()))) return false;
+    if (isBlocked) return false;
     const lease = await leases.acquire(run, run.id, this.owner);
     if (lease === undefined) return false;
     const begun = await runs.start(run, lease.epoch, new Date());
@@ -139,8 +158,11 @@ export class SyncWorker {
       { ...subject(begun), epoch: lease.epoch, attempt: begun.attempts },
       run.state === 'RUNNING' ? 'run taken over' : 'run started',
     );
-    if (begun.barren.attempts >= MAX_BARREN_ATTEMPTS) await this.abandon(begun, lease);
-    else this.launch(begun, lease);
+    if (begun.barren.attempts >= MAX_BARREN_ATTEMPTS) {
+      await this.abandon(begun, lease);
+      return false;
+    }
+    this.launch(begun, lease);
     return true;
   }
 
@@ -171,15 +193,20 @@ export class SyncWorker {
       .finally(() => {
         this.executions.delete(run.id);
         this.work.delete(work);
-        this.poke();
+        this.waiting.ended(run);
+        this.go();
       });
     this.work.add(work);
   }
 
   private async carry(run: Run, execution: RunExecution, keeper: LeaseKeeper): Promise<void> {
+    const { runs, cadences } = this.parts;
     try {
-      await Promise.all([this.parts.runs.supersede(run, new Date()), this.parts.cadences.started(run)]);
+      // Nothing that the work does first waits for them; they are there before its end is.
+      const told = Promise.all([runs.supersede(run, new Date()), cadences.started(run)]);
+      told.catch(() => undefined);
       const { outcome, unwritten, effort } = await execution.execute();
+      await told;
       const patch = settlement({ ...run, effort }, outcome, new Date());
       this.log(run, outcome, patch);
       if (patch !== undefined) await this.settle(run, { ...unwritten, ...patch }, outcome, keeper.signal);

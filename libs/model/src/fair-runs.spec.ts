@@ -63,6 +63,32 @@ describe('waiting runs', () => {
     expect([third?.connectionId, fair.next()]).toEqual(['y', undefined]);
   });
 
+  test('that had no room start once others have ended', () => {
+    const [a, b, c] = [run('t', 'a'), run('t', 'a'), run('t', 'b')];
+    const fair = new FairRuns([a, b, c], [], { ...LIMITS, perTenant: 1 }, new Map());
+    const started: (string | undefined)[] = [];
+    for (let next = fair.next(); next !== undefined; next = fair.next()) {
+      fair.started(next);
+      expect(fair.next()).toBeUndefined();
+      fair.ended(next);
+      started.push(next.id);
+    }
+    expect(started).toEqual([a.id, b.id, c.id]);
+  });
+
+  test('take up their place from when they are tried, and are served once they run', () => {
+    const [a, b, c] = [run('s', 'a'), run('s', 'b'), run('t', 'c')];
+    const served = new Map<string, number>();
+    const fair = new FairRuns([a, b, c], [], { ...LIMITS, perTenant: 1 }, served);
+    expect(fair.next()).toBe(a);
+    fair.trying(a);
+    expect([fair.next(), served.size]).toEqual([c, 0]);
+    fair.started(a);
+    expect(served.get('s')).toBe(1);
+    fair.ended(a);
+    expect(fair.next()).toBe(b);
+  });
+
   test('a tenant with 1,000 delays the single one of another by one run at most', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 16 }), fc.nat(1_000), fc.nat(5), (slots, backlog, priority) => {

@@ -17,14 +17,15 @@ export interface RunLimits {
 /**
  * Gives out waiting runs in the order in which they are to be tried (P8): tenants take turns, those with the fewest running
  * runs first, then those that were served longest ago, then those whose oldest run waits longest; among a tenant's, by priority, then age. Runs beyond a limit, and
- * further ones of a connection that has one running, are left out. Each run is given out once.
+ * further ones of a connection that has one running, stay until one that ended makes room. Each run is given out once.
  */
 export class FairRuns<R extends SharingRun> {
   readonly #queues = new Map<string, R[]>();
   readonly #oldest = new Map<string, string>();
   readonly #tenants = new Map<string, number>();
   readonly #connectors = new Map<string, number>();
-  readonly #connections = new Set<string>();
+  readonly #connections = new Map<string, number>();
+  readonly #tried = new Set<string>();
 
   constructor(
     waiting: readonly R[],
@@ -39,40 +40,63 @@ export class FairRuns<R extends SharingRun> {
       const oldest = this.#oldest.get(tenantId);
       if (oldest === undefined || id < oldest) this.#oldest.set(tenantId, id);
     }
-    for (const run of running) this.#count(run);
+    for (const run of running) this.#count(run, 1);
   }
 
   /** The run to try next; undefined when there is none. */
   next(): R | undefined {
+    const passed = new Set<string>();
     for (;;) {
-      const tenant = this.#nextTenant();
+      const tenant = this.#nextTenant(passed);
       if (tenant === undefined) return undefined;
-      const run = this.#queues.get(tenant)?.shift();
-      if (run === undefined || count(this.#tenants, tenant) >= this.limits.perTenant)
-        this.#queues.delete(tenant);
-      else if (this.#mayRun(run)) return run;
+      const run = this.#take(tenant);
+      if (run !== undefined) return run;
+      passed.add(tenant);
     }
+  }
+
+  /** A run takes up its place, though it does not run yet: it is told of with `started` or `ended`. */
+  trying(run: SharingRun): void {
+    this.#count(run, 1);
+    this.#tried.add(run.id);
   }
 
   /** A run runs now. */
   started(run: SharingRun): void {
-    this.#count(run);
+    if (!this.#tried.delete(run.id)) this.#count(run, 1);
     const turn = Math.max(0, ...this.served.values()) + 1;
     this.served.delete(run.tenantId);
     this.served.set(run.tenantId, turn);
   }
 
-  #count(run: SharingRun): void {
-    this.#tenants.set(run.tenantId, count(this.#tenants, run.tenantId) + 1);
-    this.#connectors.set(run.connector, count(this.#connectors, run.connector) + 1);
-    this.#connections.add(connectionOf(run));
+  /** A run that was tried or ran, when this was made or since then, does so no more. */
+  ended(run: SharingRun): void {
+    this.#tried.delete(run.id);
+    this.#count(run, -1);
   }
 
-  #nextTenant(): string | undefined {
+  #count(run: SharingRun, change: 1 | -1): void {
+    add(this.#tenants, run.tenantId, change);
+    add(this.#connectors, run.connector, change);
+    add(this.#connections, connectionOf(run), change);
+  }
+
+  #nextTenant(passed: ReadonlySet<string>): string | undefined {
     let best: string | undefined;
     for (const tenant of this.#queues.keys())
-      if (best === undefined || this.#isBefore(tenant, best)) best = tenant;
+      if (!passed.has(tenant) && (best === undefined || this.#isBefore(tenant, best))) best = tenant;
     return best;
+  }
+
+  /** The first of a tenant's runs that may start. */
+  #take(tenant: string): R | undefined {
+    const queue = this.#queues.get(tenant);
+    if (queue === undefined || count(this.#tenants, tenant) >= this.limits.perTenant) return undefined;
+    const index = queue.findIndex((run) => this.#mayRun(run));
+    if (index < 0) return undefined;
+    const [run] = queue.splice(index, 1);
+    if (queue.length === 0) this.#queues.delete(tenant);
+    return run;
   }
 
   #isBefore(a: string, b: string): boolean {
@@ -85,7 +109,7 @@ export class FairRuns<R extends SharingRun> {
   #mayRun(run: R): boolean {
     return (
       count(this.#connectors, run.connector) < this.limits.perConnector &&
-      !this.#connections.has(connectionOf(run))
+      count(this.#connections, connectionOf(run)) === 0
     );
   }
 }
@@ -96,6 +120,10 @@ function byPriority(a: SharingRun, b: SharingRun): number {
 
 function connectionOf({ tenantId, connectionId }: SharingRun): string {
   return `${tenantId}/${connectionId}`;
+}
+
+function add(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  counts.set(key, count(counts, key) + change);
 }
 
 function count(counts: ReadonlyMap<string, number>, key: string): number {

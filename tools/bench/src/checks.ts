@@ -18,6 +18,7 @@ type Measured = Omit<Figures, 'checks'>;
 export function checksOf(figures: Measured): readonly Check[] {
   return [
     ...(figures.mirror ? [...syncChecks(figures.mirror), ...readChecks(figures.mirror)] : []),
+    ...overheadChecks(figures),
     ...latencyChecks(figures),
     ...watcherChecks(figures),
     ...writerChecks(figures),
@@ -42,6 +43,13 @@ function readChecks({ raw, read }: MirrorFigures): readonly Check[] {
     check('first page', read.firstPageMs, 'ms', { below: 50 }),
     atMost('1,000 changes, large / small, scattered', scattered.largeMs / scattered.smallMs, 1.5),
     atMost('1,000 changes, large / small, clustered', clustered.largeMs / clustered.smallMs, 1.5),
+  ];
+}
+
+function overheadChecks({ overhead, schedules }: Measured): readonly Check[] {
+  return [
+    ...(overhead ? [check('unchanged sync, p50', overhead.moments.seen.p50, 'ms', { below: 150 })] : []),
+    ...(schedules ? [check('due deltas', schedules.runsPerSecond, 'runs/s', { atLeast: 30 })] : []),
   ];
 }
 

@@ -4,6 +4,7 @@ import {
   SyncKind,
   SyncRunState,
   SyncServiceDefinition,
+  type SyncRun,
 } from '@tidemark/contracts';
 import { createClient, fastDefinition, type RpcClient } from '@tidemark/rpc';
 import { EMPLOYEE_FIELDS } from './workload.js';
@@ -28,6 +29,22 @@ export interface ReadResult {
   readonly completeThrough: Date | undefined;
 }
 
+/** Moments of one sync, in ms after it was asked for. */
+export interface TimedSync {
+  /** When the request was answered. */
+  readonly answered: number;
+  /** When its run started and ended, by the scheduler's clock. */
+  readonly started: number;
+  readonly ended: number;
+  /** When its success was seen through the run's watch. */
+  readonly seen: number;
+}
+
+/** What the benchmark says of a connection that it makes. */
+export type NewConnection = NonNullable<
+  Parameters<RpcClient<typeof ConnectionServiceDefinition>['createConnection']>[0]['spec']
+>;
+
 /** A user of the gateway, as a service of theirs would be. */
 export class GatewayClient {
   readonly #connections: RpcClient<typeof ConnectionServiceDefinition>;
@@ -43,7 +60,7 @@ export class GatewayClient {
 
   /** Makes the connection to a folder of JSON Lines, with every field in scope, also the sensitive ones. */
   async connect(connectionId: string, folder: string): Promise<void> {
-    const config = { path: folder, models: { [MODEL]: { file: `${MODEL}.jsonl` } } };
+    const config = fileConfig(folder);
     const spec = {
       id: connectionId,
       connector: 'file',
@@ -51,19 +68,35 @@ export class GatewayClient {
       schedule: { fullInterval: { seconds: 0n, nanos: 0 } },
       scope: { models: [{ model: MODEL, fields: [...EMPLOYEE_FIELDS] }] },
     };
-    await this.#connections.createConnection({ spec, withoutSync: true });
+    await this.create(spec, true);
+  }
+
+  /** Makes a connection; unless `withoutSync`, its first sync starts at once. */
+  async create(spec: NewConnection, withoutSync: boolean): Promise<void> {
+    await this.#connections.createConnection({ spec, withoutSync });
   }
 
   /** A full sync, from the request to its end; its seconds. */
   async sync(connectionId: string): Promise<number> {
-    const started = performance.now();
+    return (await this.timedSync(connectionId)).seen / 1_000;
+  }
+
+  /** The same, step by step. */
+  async timedSync(connectionId: string): Promise<TimedSync> {
+    const [asked, askedWall] = [performance.now(), Date.now()];
     const { runs } = await this.#syncs.runSync({ connectionId, models: [MODEL], kind: SyncKind.FULL });
+    const answered = performance.now() - asked;
     const runId = runs[0]?.id ?? '';
-    let run;
-    for await (const response of this.#syncs.watchSyncRun({ runId })) run = response.run;
+    let run: SyncRun | undefined;
+    for await (const response of this.#syncs.watchSyncRun({ runId })) {
+      run = response.run;
+      if (run?.state === SyncRunState.SUCCEEDED) break;
+    }
     if (run?.state !== SyncRunState.SUCCEEDED)
       throw new Error(`the sync did not succeed: ${run?.summary ?? ''}`);
-    return (performance.now() - started) / 1_000;
+    const seen = performance.now() - asked;
+    const after = (time: Date | undefined) => (time?.getTime() ?? NaN) - askedWall;
+    return { answered, started: after(run.startTime), ended: after(run.endTime), seen };
   }
 
   /** Reads everything, or what changed after a moment. `parse` also makes objects of the payloads. */
@@ -90,4 +123,9 @@ export class GatewayClient {
   close(): void {
     for (const client of [this.#connections, this.#syncs, this.#records]) client.close();
   }
+}
+
+/** The config of a connection to a folder of JSON Lines. */
+export function fileConfig(folder: string): object {
+  return { path: folder, models: { [MODEL]: { file: `${MODEL}.jsonl` } } };
 }

@@ -6,7 +6,8 @@ import type { Phase } from './meter.js';
 import { memory } from './process-files.js';
 import { summarize, type Summary } from './statistics.js';
 import { StoreClient, type StoreRun } from './store-client.js';
-import { startStore, storeGroup, type StoreProcess } from './store-process.js';
+import type { RunningService } from './service-process.js';
+import { startStore, storeGroup } from './store-process.js';
 import { employee } from './workload.js';
 
 const CONNECTIONS = 10;
@@ -92,7 +93,7 @@ async function commitRounds(crowd: Crowd, runs: readonly StoreRun[], first: numb
 }
 
 /** Resident memory once it has stopped moving, in MB. */
-async function atRest({ pid }: StoreProcess): Promise<number> {
+async function atRest({ pid }: RunningService): Promise<number> {
   const seen: number[] = [];
   while (seen.length < 20) {
     seen.push((await memory(pid))?.now ?? NaN);

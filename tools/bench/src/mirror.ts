@@ -4,7 +4,7 @@ import { Stack } from '@tidemark/cli';
 import { meterOf, type Bed } from './bed.js';
 import { GatewayClient, MODEL, type ReadResult } from './gateway-client.js';
 import type { Meter } from './meter.js';
-import { memory } from './process-files.js';
+import { memory, type ProcessName } from './process-files.js';
 import { initial, writeWorkload, type SourceState } from './workload.js';
 
 /** One connection and the source that it mirrors. */
@@ -74,22 +74,31 @@ export interface Services {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts every service, each a process of its own. */
-export async function startServices(bed: Bed): Promise<Services> {
+/** The services' own folder: their secrets fit the databases that every section finds again. */
+export function dataDirOf({ folder }: Bed): string {
+  return join(folder, 'data');
+}
+
+/** Starts every service, each a process of its own; `settings` are variables of theirs. */
+export async function startServices(
+  bed: Bed,
+  settings: Readonly<Record<string, string>> = {},
+  others: readonly ProcessName[] = [],
+): Promise<Services> {
   const { folder, mongo, env, say, signal } = bed;
   const exports = join(folder, 'exports');
   await mkdir(exports, { recursive: true });
   const stack = await Stack.start({
-    dataDir: join(folder, 'data'),
+    dataDir: dataDirOf(bed),
     port: 0,
     mongodbUri: mongo.uri,
     fileRoots: [exports],
-    env,
+    env: { ...env, ...settings },
     say,
     signal,
   });
   const client = new GatewayClient(stack.target.address, stack.target.apiKey ?? '');
-  const meter = meterOf(bed, stack.processes, 'reader');
+  const meter = meterOf(bed, [...stack.processes, ...others], 'reader');
   return {
     client,
     exports,

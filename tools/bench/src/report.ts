@@ -1,5 +1,6 @@
 import type { Check } from './checks.js';
 import { percent } from './limit.js';
+import { overheadTable, scheduleTable } from './report-syncs.js';
 import type { LatencyFigures, WriteLatency } from './measure-latency.js';
 import type { MirrorFigures } from './measure-mirror.js';
 import type { WatcherFigures } from './measure-watchers.js';
@@ -13,15 +14,20 @@ import { textTable } from './text-table.js';
 
 /** All figures for a person: what was measured, whether it is what it should be, and what limits it. */
 export function reportOf(figures: Figures): string {
-  const { records, cores, mongodb, mirror, latency, watchers, writers, checks } = figures;
-  const phases = [mirror, latency, watchers, writers].flatMap((section) => section?.phases ?? []);
+  const { records, cores, mongodb, mirror, overhead, schedules, latency, watchers, writers, checks } =
+    figures;
+  const phases = [mirror, overhead, schedules, latency, watchers, writers].flatMap(
+    (section) => section?.phases ?? [],
+  );
   return [
     `${number(records)} employees of about 0.8 KB; every service a process of its own; ${String(cores)} cores; MongoDB ${mongodb}`,
     ...(mirror ? [mirrorTable(records, mirror), ...sizeTable(mirror)] : []),
+    ...(overhead ? [overheadTable(overhead)] : []),
+    ...(schedules ? [scheduleTable(schedules)] : []),
     ...(latency ? [latencyTable(latency)] : []),
     ...(watchers ? [watcherLines(watchers)] : []),
     ...(writers ? [writerTable(writers)] : []),
-    `per 1,000 records or commits: CPU ms of each process (and how busy its event loop was) and of all; the database's commands, aborted transactions,\njournal syncs and pages read into its cache; what limits\n${phaseTable(phases.filter(isLastOfItsName))}`,
+    `per 1,000 records, commits or runs: CPU ms of each process (and how busy its event loop was) and of all; the database's commands, aborted transactions,\njournal syncs and pages read into its cache; what limits\n${phaseTable(phases.filter(isLastOfItsName))}`,
     checkTable(checks),
   ].join('\n\n');
 }

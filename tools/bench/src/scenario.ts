@@ -3,6 +3,8 @@ import { withBed, type Surroundings } from './bed.js';
 import { checksOf, type Check } from './checks.js';
 import { measureLatency, type LatencyFigures } from './measure-latency.js';
 import { measureMirror, type MirrorFigures } from './measure-mirror.js';
+import { measureOverhead, type OverheadFigures } from './measure-overhead.js';
+import { measureSchedules, type ScheduleFigures } from './measure-schedules.js';
 import { measureWatchers, type WatcherFigures } from './measure-watchers.js';
 import { measureWriters, type WriterFigures } from './measure-writers.js';
 import type { Options, Section } from './options.js';
@@ -14,6 +16,8 @@ export interface Figures {
   /** Of the MongoDB server. */
   readonly mongodb: string;
   readonly mirror?: MirrorFigures;
+  readonly overhead?: OverheadFigures;
+  readonly schedules?: ScheduleFigures;
   readonly latency?: LatencyFigures;
   readonly watchers?: WatcherFigures;
   readonly writers?: WriterFigures;
@@ -24,7 +28,7 @@ const OF_MIRROR: readonly Section[] = ['sync', 'read', 'size'];
 
 /** Runs the sections one after the other on one database, which is removed afterwards. */
 export async function runScenario(
-  { records, sections }: Options,
+  { records, connections, sections }: Options,
   surroundings: Surroundings,
 ): Promise<Figures> {
   return withBed(surroundings, async (bed) => {
@@ -33,8 +37,10 @@ export async function runScenario(
       records,
       cores: availableParallelism(),
       mongodb: bed.mongo.version,
-      // The stores of the others run alone, after the services of this one have stopped.
       ...(mirrors ? { mirror: await measureMirror(bed, records, sections) } : {}),
+      ...(sections.has('overhead') ? { overhead: await measureOverhead(bed) } : {}),
+      ...(sections.has('schedules') ? { schedules: await measureSchedules(bed, connections) } : {}),
+      // The stores of the others run alone, after the services of this one have stopped.
       ...(sections.has('latency') ? { latency: await measureLatency(bed) } : {}),
       ...(sections.has('watchers') ? { watchers: await measureWatchers(bed) } : {}),
       ...(sections.has('writers') ? { writers: await measureWriters(bed) } : {}),

@@ -9,7 +9,8 @@ import {
 import { canonicalJson, fingerprint, fingerprintKey, parseJson } from '@tidemark/model';
 import { createClient, forTenant, type RpcClient } from '@tidemark/rpc';
 import type { KeyObject } from 'node:crypto';
-import type { StoreGroup, StoreProcess } from './store-process.js';
+import type { RunningService } from './service-process.js';
+import type { StoreGroup } from './store-process.js';
 import { EMPLOYEE_FIELDS, type employee } from './workload.js';
 
 const TENANT = 'bench';
@@ -22,7 +23,7 @@ export class StoreClient {
   readonly #writing: RpcClient<typeof StoreServiceDefinition>;
   readonly #reading: RpcClient<typeof RecordServiceDefinition>;
 
-  constructor({ address }: StoreProcess, { internalToken }: StoreGroup) {
+  constructor({ address }: RunningService, { internalToken }: StoreGroup) {
     const options = { credential: { internalToken } };
     this.#writing = createClient(StoreServiceDefinition, address, options);
     this.#reading = createClient(RecordServiceDefinition, address, options);

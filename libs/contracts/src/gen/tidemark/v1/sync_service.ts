@@ -1514,7 +1514,7 @@ export const SyncServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Streams a run each time it changes (at most 4 times a second, at least every 10 s) until it ends or is HELD or PAUSED. Role: read. */
+    /** Streams a run each time it changes (at most 4 times a second, an end at once; at least every 10 s) until it ends or is HELD or PAUSED. Role: read. */
     watchSyncRun: {
       name: "WatchSyncRun",
       requestType: WatchSyncRunRequest as typeof WatchSyncRunRequest,
@@ -1584,7 +1584,7 @@ export interface SyncServiceImplementation<CallContextExt = {}> {
     request: GetSyncRunRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetSyncRunResponse>>;
-  /** Streams a run each time it changes (at most 4 times a second, at least every 10 s) until it ends or is HELD or PAUSED. Role: read. */
+  /** Streams a run each time it changes (at most 4 times a second, an end at once; at least every 10 s) until it ends or is HELD or PAUSED. Role: read. */
   watchSyncRun(
     request: WatchSyncRunRequest,
     context: CallContext & CallContextExt,
@@ -1629,7 +1629,7 @@ export interface SyncServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<GetSyncRunRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetSyncRunResponse>;
-  /** Streams a run each time it changes (at most 4 times a second, at least every 10 s) until it ends or is HELD or PAUSED. Role: read. */
+  /** Streams a run each time it changes (at most 4 times a second, an end at once; at least every 10 s) until it ends or is HELD or PAUSED. Role: read. */
   watchSyncRun(
     request: DeepPartial<WatchSyncRunRequest>,
     options?: CallOptions & CallOptionsExt,
