@@ -44,7 +44,8 @@ export class MongoRuns implements Runs {
   /** The equal run that waits; it takes over the higher priority. */
   private async reuse(run: NewRun): Promise<Run | undefined> {
     const waiting = await this.db.runs.findOneAndUpdate(
-      { queued: leaseId(run), tenant: run.tenantId },
+      // Its type, too, or the index, which has strings alone, is left out.
+      { queued: { $eq: leaseId(run), $type: 'string' }, tenant: run.tenantId },
       { $max: { priority: priorityOf(run.kind, run.trigger) }, $inc: { revision: 1 } },
       { returnDocument: 'after' },
     );
