@@ -187,6 +187,13 @@ describe('yielding', () => {
   });
 });
 
+test('a run that has waited long is among those that are due, however many more urgent ones its tenant has', async () => {
+  const full = await runs.request(newRun({ connectionId: 'patient', trigger: 'SCHEDULE' }));
+  await db.runs.updateOne({ _id: full.id }, { $set: { createTime: new Date(Date.now() - 600_000) } });
+  for (let i = 0; i < 60; i++) await runs.request(newRun({ connectionId: `c${i}`, kind: 'DELTA' }));
+  expect((await dueIds())[0]).toBe(full.id);
+});
+
 test('runs of every tenant are among those that are due, however many another one has', async () => {
   for (let i = 0; i < 60; i++) await runs.request(newRun({ connectionId: `c${i}`, kind: 'DELTA' }));
   const small = await runs.request(newRun({ tenantId: 'small' }));
