@@ -97,7 +97,10 @@ function toLivingRecord({ data }: RecordMessage): LivingRecord {
 }
 
 /** The live records of a connection, as the store has them. */
-export async function storedRecords({ records }: Api, connectionId: string): Promise<Map<string, LivingRecord>> {
+export async function storedRecords(
+  { records }: Api,
+  connectionId: string,
+): Promise<Map<string, LivingRecord>> {
   return patiently(async () => {
     const found = new Map<string, LivingRecord>();
     for await (const page of records.streamRecords({ connectionId, excludeDeleted: true }))

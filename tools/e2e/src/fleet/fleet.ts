@@ -1,13 +1,17 @@
-import { eventually, patiently } from '../chaos/patience.js';
+import { eventually } from '../chaos/patience.js';
 import { Cluster, type Driver } from '../chaos/cluster.js';
 import type { ClusterShape } from '../chaos/members.js';
 import type { Behaviour, Changing } from '../source/deed.js';
 import type { LivingSourceControl } from '../source/living-client.js';
-import { runsByKey, type KeptRun } from './kept-runs.js';
+import { countSucceeded, runsByKey, type KeptRun } from './kept-runs.js';
 
 /** The one model of each source. */
 export const MODEL = 'staff';
 const AT_ONCE = 16;
+/** Seldom enough that the looking is no load. */
+const LOOK_EVERY_MS = 300;
+/** What a machine that is busy with much else takes for 500 syncs. */
+const LONGEST_WAIT_MS = 240_000;
 
 /** A connection to a living source of the same name. */
 export interface MirrorPlan {
@@ -18,6 +22,8 @@ export interface MirrorPlan {
   readonly deltaEvery: number;
   readonly records: number;
   readonly behaviour?: Partial<Behaviour>;
+  /** Its first sync is the schedule's. */
+  readonly withoutSync?: boolean;
 }
 
 /** A connection, and its source. */
@@ -75,11 +81,12 @@ export class Fleet {
     let late: string[] = [];
     await eventually(
       async () => {
-        const runs = await patiently(() => this.runs());
-        late = keys.filter((key) => (runs.get(key) ?? []).filter((run) => isSince(run, since)).length < count);
+        const counts = await countSucceeded(this.driver, since);
+        late = keys.filter((key) => (counts.get(key) ?? 0) < count);
         return late.length === 0 ? true : undefined;
       },
       () => `${late.length} of ${keys.length} did not sync ${count} times: ${late.slice(0, 20).join(', ')}`,
+      { pauseMs: LOOK_EVERY_MS, longestMs: LONGEST_WAIT_MS },
     );
   }
 
@@ -94,7 +101,10 @@ export class Fleet {
     );
     const schedule = { fullInterval: seconds(plan.fullEvery), deltaInterval: seconds(plan.deltaEvery) };
     const config = Buffer.from(JSON.stringify({ source: id }));
-    await this.cluster.api.connections.createConnection({ spec: { id, connector, config, schedule } });
+    await this.cluster.api.connections.createConnection({
+      spec: { id, connector, config, schedule },
+      withoutSync: plan.withoutSync ?? false,
+    });
     return { plan, source };
   }
 }
@@ -116,10 +126,6 @@ export async function inParallel<T, R>(
 /** The keys of a mirror's scheduled runs. */
 export function keysOf({ id, fullEvery, deltaEvery }: MirrorPlan): string[] {
   return [...(fullEvery > 0 ? [`${id} FULL`] : []), ...(deltaEvery > 0 ? [`${id} DELTA`] : [])];
-}
-
-function isSince({ state, startTime }: KeptRun, since: Date): boolean {
-  return state === 'SUCCEEDED' && startTime !== undefined && startTime > since;
 }
 
 function seconds(count: number): { seconds: bigint; nanos: number } {

@@ -12,12 +12,30 @@ export interface KeptRun {
   readonly endTime?: Date;
 }
 
+/** How many runs began after a time and succeeded, by connection and kind. */
+export async function countSucceeded(driver: Driver, since: Date): Promise<Map<string, number>> {
+  const counted = await keptRuns(driver)
+    .aggregate<{ _id: { connection: string; kind: string }; count: number }>([
+      { $match: { state: 'SUCCEEDED', startTime: { $gt: since } } },
+      { $group: { _id: { connection: '$connection', kind: '$kind' }, count: { $sum: 1 } } },
+    ])
+    .toArray();
+  return new Map(counted.map(({ _id, count }) => [`${_id.connection} ${_id.kind}`, count]));
+}
+
 /** All runs by connection and kind, each in the order in which they began; those that wait come last. */
 export async function runsByKey(driver: Driver): Promise<Map<string, KeptRun[]>> {
-  const projection = { connection: 1, kind: 1, state: 1, attempts: 1, createTime: 1, startTime: 1, endTime: 1 };
-  const runs = driver.db('tidemark_control').collection<KeptRun>('runs');
+  const projection = {
+    connection: 1,
+    kind: 1,
+    state: 1,
+    attempts: 1,
+    createTime: 1,
+    startTime: 1,
+    endTime: 1,
+  };
   const grouped = new Map<string, KeptRun[]>();
-  for (const run of await runs.find({}, { projection }).toArray()) {
+  for (const run of await keptRuns(driver).find({}, { projection }).toArray()) {
     const key = `${run.connection} ${run.kind}`;
     const own = grouped.get(key);
     if (own === undefined) grouped.set(key, [run]);
@@ -47,6 +65,11 @@ export function intervals(runs: readonly KeptRun[], since: Date): number[] {
   return starts.slice(1).map((time, index) => time - (starts[index] ?? NaN));
 }
 
-function startOf({ startTime }: KeptRun): number {
+function keptRuns(driver: Driver) {
+  return driver.db('tidemark_control').collection<KeptRun>('runs');
+}
+
+/** When a run began; one that waits will some day. */
+export function startOf({ startTime }: KeptRun): number {
   return startTime?.getTime() ?? Infinity;
 }
