@@ -98,7 +98,8 @@ describe('500 schedules of three schedulers', () => {
       const counts = keys.map((key) => runs.get(key)?.length ?? 0);
       const [least, most] = [Math.min(...counts), Math.max(...counts)];
       say(`${kind}: ${least} to ${most} runs a schedule`);
-      expect(least).toBeGreaterThanOrEqual(most / 2);
+      // One more or less, for where the end fell between two.
+      expect(least).toBeGreaterThanOrEqual(most / 2 - 1);
     }
   });
 
