@@ -3,11 +3,13 @@ import { createLogger } from '@tidemark/runtime';
 import { AgendaSchedules } from './agenda.js';
 import type { ConnectionKey } from './connection.js';
 import { JOBS_COLLECTION, type ControlDatabase } from './mongo-collections.js';
+import { examined } from './testing/examined.js';
 import { testControlDatabase } from './testing/control-database.js';
 
 const logger = createLogger({ service: 'test', level: 'error' });
 const hr = { tenantId: 'acme', id: 'hr' };
 const HOUR = 3_600_000;
+const MANY = 200;
 const inHours = (hours: number) => new Date(Date.now() + hours * HOUR);
 
 let database: Awaited<ReturnType<typeof testControlDatabase>>;
@@ -58,6 +60,19 @@ describe('the wake-up of a connection', () => {
     await Promise.all(processes.map(({ schedules }) => schedules.wakeAt(hr, time)));
     expect(await jobs()).toBe(1);
     expect(await processes[0]?.schedules.next(hr)).toEqual(time);
+  });
+
+  test('costs the same however many connections there are', async () => {
+    const { schedules, next } = await start();
+    for (let other = 0; other < MANY; other++)
+      await schedules.wakeAt({ tenantId: 'acme', id: `other-${other}` }, inHours(1));
+    const woken = next();
+    const seen = await examined(db, JOBS_COLLECTION, async () => {
+      await schedules.wakeAt(hr, inHours(1));
+      await schedules.wakeAt(hr, new Date());
+      await woken;
+    });
+    expect(seen).toBeLessThan(MANY);
   });
 
   test('moves to an earlier time, and not to a later one: whoever asked for the earlier may know more', async () => {

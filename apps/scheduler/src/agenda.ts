@@ -92,8 +92,9 @@ export class AgendaSchedules implements Schedules {
     const data: WakeData = { key, connection: connectionKey(connection), tenant, id };
     const job = this.agenda.create<WakeData>(WAKE_CONNECTION, data);
     try {
-      // insertOnly: another scheduler's job, and the lock on it, stay as they are. An insert, too, is what all of them see at once.
-      await job.unique({ 'data.key': key }, { insertOnly: true }).schedule(time).save();
+      // Without Agenda's unique(), which looks through all jobs first: the index refuses a second one. An insert, too, is what all
+      // schedulers see at once.
+      await job.schedule(time).save();
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
     }

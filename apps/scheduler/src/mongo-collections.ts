@@ -186,7 +186,10 @@ export class ControlDatabase {
     await this.db.collection(JOBS_COLLECTION).createIndexes([
       // Agenda's unique() alone does not keep two schedulers from inserting the same wake-up.
       { key: { 'data.key': 1 }, unique: true, partialFilterExpression: { 'data.key': { $type: 'string' } } },
-      { key: { 'data.connection': 1 }, partialFilterExpression: { 'data.connection': { $type: 'string' } } },
+      // Not partial: no query would use it, for MongoDB does not see that a string is of type string.
+      { key: { 'data.connection': 1, name: 1 } },
+      // Agenda's own index has it look at every job of a name, each time that none is due.
+      { key: { name: 1, lockedAt: 1, nextRunAt: 1 } },
     ]);
   }
 }

@@ -126,7 +126,12 @@ export class MongoConnections implements Connections {
     limit: number,
   ): Promise<Connection[]> {
     const filter: Filter<ConnectionDocument> = {
-      $or: [{ state: 'DELETING' }, { 'setup.since': { $lt: setup } }, { 'purge.since': { $lt: purge } }],
+      // Their types, too, or the indexes, which have dates alone, are left out.
+      $or: [
+        { state: 'DELETING' },
+        { 'setup.since': { $lt: setup, $type: 'date' } },
+        { 'purge.since': { $lt: purge, $type: 'date' } },
+      ],
     };
     return (await this.db.connections.find(filter).limit(limit).toArray()).map(fromDocument);
   }

@@ -5,6 +5,7 @@ import type { ControlDatabase } from './mongo-collections.js';
 import { MongoRuns } from './mongo-runs.js';
 import type { NewRun, Run } from './run.js';
 import { settlement } from './run-outcome.js';
+import { examined } from './testing/examined.js';
 import { testControlDatabase } from './testing/control-database.js';
 
 let database: Awaited<ReturnType<typeof testControlDatabase>>;
@@ -51,6 +52,14 @@ describe('requests', () => {
     const ids = await Promise.all(Array.from({ length: 20 }, async () => (await runs.request(newRun())).id));
     expect(new Set(ids).size).toBe(1);
     expect(await db.runs.countDocuments()).toBe(1);
+  });
+
+  test('that are equal are found among any number of other runs', async () => {
+    const others = 100;
+    for (let i = 0; i < others; i++) await runs.request(newRun({ connectionId: `other-${i}` }));
+    await runs.request(newRun());
+    const seen = await examined(db, 'runs', () => runs.request(newRun()));
+    expect(seen).toBeLessThan(others / 10);
   });
 
   test('that differ in tenant, connection, model or kind do not meet', async () => {
@@ -176,6 +185,13 @@ describe('yielding', () => {
     expect(again).toMatchObject({ interruptionMs: 700, effort: { yields: 1, takeovers: 0 } });
     expect(again?.yieldedTo).toBeUndefined();
   });
+});
+
+test('a run that has waited long is among those that are due, however many more urgent ones its tenant has', async () => {
+  const full = await runs.request(newRun({ connectionId: 'patient', trigger: 'SCHEDULE' }));
+  await db.runs.updateOne({ _id: full.id }, { $set: { createTime: new Date(Date.now() - 600_000) } });
+  for (let i = 0; i < 60; i++) await runs.request(newRun({ connectionId: `c${i}`, kind: 'DELTA' }));
+  expect((await dueIds())[0]).toBe(full.id);
 });
 
 test('runs of every tenant are among those that are due, however many another one has', async () => {

@@ -2,6 +2,7 @@ import {
   countCutOff,
   leaseId,
   NOT_BARREN,
+  PRIORITY_WORTH_MS,
   priorityOf,
   statesBefore,
   type LeaseKey,
@@ -19,6 +20,8 @@ import type { RunPatch, RunQuery, Runs } from './runs.js';
 const DUE_PER_CONNECTION = 20;
 const DUE_PER_TENANT = 40;
 const DUE_TENANTS = 500;
+/** As FairRuns has it. */
+const URGENT_SINCE = { $subtract: ['$createTime', { $multiply: ['$priority', PRIORITY_WORTH_MS] }] };
 const MAX_RUNNING = 10_000;
 const MAX_UNFINISHED = 10_000;
 
@@ -44,7 +47,8 @@ export class MongoRuns implements Runs {
   /** The equal run that waits; it takes over the higher priority. */
   private async reuse(run: NewRun): Promise<Run | undefined> {
     const waiting = await this.db.runs.findOneAndUpdate(
-      { queued: leaseId(run), tenant: run.tenantId },
+      // Its type, too, or the index, which has strings alone, is left out.
+      { queued: { $eq: leaseId(run), $type: 'string' }, tenant: run.tenantId },
       { $max: { priority: priorityOf(run.kind, run.trigger) }, $inc: { revision: 1 } },
       { returnDocument: 'after' },
     );
@@ -133,7 +137,8 @@ export class MongoRuns implements Runs {
     const busy = await this.db.runs.distinct('connectionKey', { state: 'RUNNING' });
     const pipeline: Document[] = [
       { $match: { state: 'WAITING', notBefore: { $lte: now }, connectionKey: { $nin: busy } } },
-      { $sort: { priority: -1, _id: 1 } },
+      { $set: { rank: URGENT_SINCE } },
+      { $sort: { rank: 1, _id: 1 } },
       {
         $group: {
           _id: '$connectionKey',
@@ -141,7 +146,7 @@ export class MongoRuns implements Runs {
           first: { $first: '$$ROOT' },
         },
       },
-      { $sort: { 'first.priority': -1, 'first._id': 1 } },
+      { $sort: { 'first.rank': 1, 'first._id': 1 } },
       // One tenant's must not hide another's.
       {
         $group: {

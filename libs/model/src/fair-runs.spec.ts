@@ -1,11 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { FairRuns, type RunLimits, type SharingRun } from './fair-runs.js';
+import { FairRuns, PRIORITY_WORTH_MS, type RunLimits, type SharingRun } from './fair-runs.js';
 
 const LIMITS: RunLimits = { perTenant: 3, perConnector: 5 };
+const NOW = new Date('2026-03-01T12:00:00Z');
 let made = 0;
 const run = (tenantId: string, connectionId: string, more: Partial<SharingRun> = {}): SharingRun => ({
-  ...{ id: String(made++).padStart(6, '0'), tenantId, connectionId, connector: 'file', priority: 0, ...more },
+  ...{ id: String(made++).padStart(6, '0'), tenantId, connectionId, connector: 'file', priority: 0 },
+  createTime: NOW,
+  ...more,
 });
 
 /** Starts as many as there are slots, all that are given out. */
@@ -31,6 +34,30 @@ describe('waiting runs', () => {
   test('of one tenant go by priority, then age', () => {
     const [a, b, c] = [run('t', 'a'), run('t', 'b', { priority: 3 }), run('t', 'c', { priority: 3 })];
     expect(start([c, a, b], [], 9)).toEqual([b, c, a]);
+  });
+
+  test('that have waited long enough go before fresh ones of a higher priority', () => {
+    const since = (ms: number) => ({ createTime: new Date(NOW.getTime() - ms) });
+    const delta = run('t', 'a', { priority: 3 });
+    const full = run('t', 'b', since(3 * PRIORITY_WORTH_MS + 1));
+    expect(start([delta, full], [], 9)).toEqual([full, delta]);
+    expect(start([delta, { ...full, ...since(3 * PRIORITY_WORTH_MS - 1) }], [], 1)).toEqual([delta]);
+  });
+
+  test.each([0, 3, 6])('come to their turn, however many of priority %i keep coming', (priority) => {
+    const full = run('t', 'full');
+    const second = (count: number) => new Date(NOW.getTime() + count * 1_000);
+    let waiting: SharingRun[] = [full];
+    let now = 0;
+    // Each second twice as many come as can be run.
+    for (; waiting.includes(full) && now < 1_000; now++) {
+      const more = [0, 1].map((i) => run('t', `c${now}-${i}`, { priority, createTime: second(now) }));
+      waiting.push(...more);
+      const started = start(waiting, [], 1);
+      waiting = waiting.filter((each) => !started.includes(each));
+    }
+    // Those that came within the time that their priority is worth go first, half as fast as they came.
+    expect(now).toBeLessThanOrEqual((2 * priority * PRIORITY_WORTH_MS) / 1_000 + 1);
   });
 
   test('of several tenants take turns, whatever their priorities', () => {

@@ -4,9 +4,16 @@ export interface SharingRun {
   readonly tenantId: string;
   readonly connectionId: string;
   readonly connector: string;
-  /** A higher one goes first among its tenant's. */
+  /** A higher one goes first among its tenant's; see `PRIORITY_WORTH_MS`. */
   readonly priority: number;
+  readonly createTime: Date;
 }
+
+/**
+ * How much longer a run has to have waited to go before one of the next higher priority. So a tenant whose deltas alone take all that
+ * its limit allows still gets its full syncs.
+ */
+export const PRIORITY_WORTH_MS = 30_000;
 
 /** Runs at a time, over all processes. */
 export interface RunLimits {
@@ -16,8 +23,9 @@ export interface RunLimits {
 
 /**
  * Gives out waiting runs in the order in which they are to be tried (P8): tenants take turns, those with the fewest running
- * runs first, then those that were served longest ago, then those whose oldest run waits longest; among a tenant's, by priority, then age. Runs beyond a limit, and
- * further ones of a connection that has one running, stay until one that ended makes room. Each run is given out once.
+ * runs first, then those that were served longest ago, then those whose oldest run waits longest; among a tenant's, by priority and
+ * age. Runs beyond a limit, and further ones of a connection that has one running, stay until one that ended makes room. Each run is
+ * given out once.
  */
 export class FairRuns<R extends SharingRun> {
   readonly #queues = new Map<string, R[]>();
@@ -34,7 +42,7 @@ export class FairRuns<R extends SharingRun> {
     /** By tenant: counts up with each run started; kept from one round to the next. */
     readonly served: Map<string, number>,
   ) {
-    for (const run of waiting.toSorted(byPriority)) {
+    for (const run of waiting.toSorted(byUrgency)) {
       const { tenantId, id } = run;
       this.#queues.set(tenantId, [...(this.#queues.get(tenantId) ?? []), run]);
       const oldest = this.#oldest.get(tenantId);
@@ -114,8 +122,12 @@ export class FairRuns<R extends SharingRun> {
   }
 }
 
-function byPriority(a: SharingRun, b: SharingRun): number {
-  return b.priority - a.priority || (a.id < b.id ? -1 : 1);
+function byUrgency(a: SharingRun, b: SharingRun): number {
+  return urgentSince(a) - urgentSince(b) || (a.id < b.id ? -1 : 1);
+}
+
+function urgentSince({ createTime, priority }: SharingRun): number {
+  return createTime.getTime() - priority * PRIORITY_WORTH_MS;
 }
 
 function connectionOf({ tenantId, connectionId }: SharingRun): string {

@@ -41,7 +41,7 @@ async function stored(): Promise<Map<string, unknown>> {
 async function checkLog(): Promise<void> {
   const client = await world.driver();
   try {
-    const log = new CommitLog(client);
+    const log = new CommitLog(client, 'big');
     await log.readOn();
     expect(log.faults).toEqual([]);
   } finally {

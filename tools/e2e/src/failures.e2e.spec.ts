@@ -1,13 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SyncKind } from '@tidemark/contracts';
-import { Cluster, freeAddress } from './chaos/cluster.js';
+import { Cluster } from './chaos/cluster.js';
 import { CRASH, FAULT_CASES, type FaultCase } from './failures/fault-cases.js';
 import { Mirror, MODEL } from './failures/mirror.js';
 import { Ordeal, PAGE_SIZE, RECORDS } from './failures/ordeal.js';
-import { LivingClient, type LivingSourceControl } from './source/living-client.js';
+import type { LivingSourceControl } from './source/living-client.js';
 import { until } from './world.js';
 
 // Every failure at every page of full syncs and deltas: nothing is deleted that the source still has, and what it has lost is gone
@@ -23,21 +20,17 @@ const AT_ONCE = 16;
 /** The least that the scheduler takes to be an outage here; a source answers within milliseconds. */
 const SILENCE_SECONDS = '3';
 
-let folder: string;
 let cluster: Cluster;
-const clients = new Map<string, LivingClient>();
 const ends = new Map<string, PromiseSettledResult<void>>();
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tidemark-failures-'));
-  const [connector, mortal] = [await living('living'), await living('mortal')];
   const scheduling = {
     TIDEMARK_SOURCE_SILENCE_SECONDS: SILENCE_SECONDS,
     TIDEMARK_RUNS_PER_TENANT: '64',
     TIDEMARK_RUNS_PER_CONNECTOR: '64',
     TIDEMARK_RUN_SLOTS: '32',
   };
-  cluster = await Cluster.start({ schedulers: 1, stores: 1, connector, others: [mortal], scheduling });
+  cluster = await Cluster.start({ schedulers: 1, stores: 1, connectors: ['living', 'mortal'], scheduling });
   const left = CASES.filter(({ given }) => given !== CRASH);
   const some = async () => {
     for (let next = left.shift(); next !== undefined; next = left.shift())
@@ -48,7 +41,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await cluster.stop();
-  await rm(folder, { recursive: true, force: true });
 }, 60_000);
 
 describe('a failure at each page', () => {
@@ -69,14 +61,6 @@ describe('a false end within the limits of the guard, of a source that does not 
     expect(mirror.watch.deletes.every(({ runId }) => runId === deceived.id)).toBe(true);
   }, 60_000);
 });
-
-/** A process of living sources that is a connector. */
-async function living(name: string) {
-  const control = await freeAddress();
-  clients.set(name, new LivingClient(() => control));
-  const env = { LIVING_CONTROL: control, LIVING_FILE: join(folder, `${name}.jsonl`) };
-  return { name, main: 'tools/e2e/dist/source/main.js', env };
-}
 
 function nameOf({ name }: FaultCase, sync: string): string {
   return `${name} ${sync}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
@@ -102,8 +86,7 @@ async function connect(
   { name, behaviour, maxDeletedShare }: Pick<FaultCase, 'name' | 'behaviour'> & { maxDeletedShare: number },
   connector = 'living',
 ): Promise<Mirror> {
-  const source = clients.get(connector)?.source(name);
-  if (source === undefined) throw new Error(`there is no connector ${connector}`);
+  const source = cluster.living(connector).source(name);
   await source.behave({ ...behaviour, pageSize: PAGE_SIZE });
   await fill(source);
   return Mirror.start({ cluster, connector, source, maxDeletedShare });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WatchStart, type Change, type Record as RecordMessage } from '@tidemark/contracts';
 import type { Api } from './cluster.js';
-import { isAway } from './patience.js';
+import { isAway, patiently } from './patience.js';
 
 /** A record of a living source: `n` counts its changes. */
 export interface LivingRecord {
@@ -95,6 +95,19 @@ export class ChangeWatch {
 }
 
 /** A live record as its source gave it out. */
-export function toLivingRecord({ data }: RecordMessage): LivingRecord {
+function toLivingRecord({ data }: RecordMessage): LivingRecord {
   return JSON.parse(Buffer.from(data).toString()) as LivingRecord;
+}
+
+/** The live records of a connection, as the store has them. */
+export async function storedRecords(
+  { records }: Api,
+  connectionId: string,
+): Promise<Map<string, LivingRecord>> {
+  return patiently(async () => {
+    const found = new Map<string, LivingRecord>();
+    for await (const page of records.streamRecords({ connectionId, excludeDeleted: true }))
+      for (const record of page.records) found.set(record.id, toLivingRecord(record));
+    return found;
+  });
 }

@@ -1,15 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncRunState, type SyncKind, type SyncRun } from '@tidemark/contracts';
 import type { Changing } from '../source/deed.js';
-import { LivingClient, type LivingSourceControl } from '../source/living-client.js';
-import { ChangeWatch, toLivingRecord, type LivingRecord } from './change-watch.js';
-import { Cluster, freeAddress, type ClusterShape } from './cluster.js';
-import { CommitLog } from './commit-log.js';
+import type { LivingSourceControl } from '../source/living-client.js';
+import type { LivingRecord } from './change-watch.js';
+import { Cluster, type Driver } from './cluster.js';
 import type { Fault } from './fault-plan.js';
+import type { ClusterShape } from './members.js';
 import { eventually, patiently } from './patience.js';
+import { Witness } from './witness.js';
 
 const NAME = 'sea';
 const MODEL = 'staff';
@@ -35,35 +33,28 @@ export class Chaos {
   private constructor(
     readonly cluster: Cluster,
     readonly source: LivingSourceControl,
-    readonly log: CommitLog,
-    readonly watch: ChangeWatch,
+    readonly witness: Witness,
     /** The control database. */
-    readonly control: ReturnType<Awaited<ReturnType<Cluster['driver']>>['db']>,
+    readonly control: ReturnType<Driver['db']>,
     private readonly close: () => Promise<void>,
   ) {}
 
   static async start({ deltaSeconds = 1, toStore }: ChaosOptions = {}): Promise<Chaos> {
-    const folder = await mkdtemp(join(tmpdir(), 'tidemark-living-'));
-    const address = await freeAddress();
-    const env = { LIVING_CONTROL: address, LIVING_FILE: join(folder, 'living.jsonl') };
-    const connector = { name: 'living', main: 'tools/e2e/dist/source/main.js', env };
-    const shape = { schedulers: 2, stores: 2, connector, ...(toStore === undefined ? {} : { toStore }) };
-    const cluster = await Cluster.start(shape);
+    const shape = { schedulers: 2, stores: 2, connectors: ['living'] };
+    const cluster = await Cluster.start({ ...shape, ...(toStore === undefined ? {} : { toStore }) });
     const driver = await cluster.driver();
-    const source = new LivingClient(() => address).source(NAME);
+    const source = cluster.living('living').source(NAME);
     await source.behave(QUICK);
     await source.fill(
       MODEL,
       Array.from({ length: RECORDS }, (_, i) => ({ id: `r-${i}`, fields: { text: '' } })),
     );
     const runIds = await connect(cluster, deltaSeconds);
-    const watch = new ChangeWatch(cluster.api.records, NAME);
-    const control = driver.db('tidemark_control');
-    const chaos = new Chaos(cluster, source, new CommitLog(driver), watch, control, async () => {
-      await watch.stop();
+    const witness = new Witness(cluster.api, driver, NAME);
+    const chaos = new Chaos(cluster, source, witness, driver.db('tidemark_control'), async () => {
+      await witness.stop();
       await driver.close();
       await cluster.stop();
-      await rm(folder, { recursive: true, force: true });
     });
     for (const id of runIds) await chaos.end(id);
     return chaos;
@@ -127,26 +118,6 @@ export class Chaos {
     const { runs } = await patiently(() => this.cluster.api.syncs.listSyncRuns(request));
     const others = runs.filter(({ id }) => !this.ended.has(id));
     return Promise.all(others.map(({ id }) => this.end(id)));
-  }
-
-  /** The live records, as the store has them. */
-  async stored(): Promise<Map<string, LivingRecord>> {
-    return patiently(async () => {
-      const found = new Map<string, LivingRecord>();
-      const request = { connectionId: NAME, excludeDeleted: true };
-      for await (const { records } of this.cluster.api.records.streamRecords(request))
-        for (const record of records) found.set(record.id, toLivingRecord(record));
-      return found;
-    });
-  }
-
-  /** Waits until the watch has come as far as the log. */
-  async settle(): Promise<void> {
-    await this.log.readOn();
-    await eventually(
-      () => this.watch.changes >= this.log.changes || this.watch.faults.length > 0 || undefined,
-      () => `the watch brought ${this.watch.changes} of ${this.log.changes} changes`,
-    );
   }
 
   async #strike({ member, kind, atMs, forMs }: Fault): Promise<void> {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceProcess } from '@tidemark/cli';
 import {
   ConnectionServiceDefinition,
@@ -11,35 +11,8 @@ import {
 } from '@tidemark/contracts';
 import { connectMongo, startEmbeddedMongo, type EmbeddedMongo } from '@tidemark/mongo';
 import { createClient, type RpcClient } from '@tidemark/rpc';
-import { ROOT } from '../world.js';
-
-/** A process of the cluster: what to run, under an address that stays. */
-export interface Member {
-  readonly name: string;
-  readonly main: string;
-  readonly address: string;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-/** A connector's name, its compiled main.js from the repository's folder, and what it needs. */
-export interface ClusterConnector {
-  readonly name: string;
-  readonly main: string;
-  readonly env?: Record<string, string>;
-}
-
-/** How many of what. */
-export interface ClusterShape {
-  readonly schedulers: number;
-  readonly stores: number;
-  readonly connector: ClusterConnector;
-  /** Further ones, each a process of its own. */
-  readonly others?: readonly ClusterConnector[];
-  /** Settings of the schedulers. */
-  readonly scheduling?: Record<string, string>;
-  /** Where a scheduler, by its number, finds the store of that address; absent: there. */
-  readonly toStore?: (scheduler: number, address: string) => Promise<string>;
-}
+import { LivingClient } from '../source/living-client.js';
+import { membersOf, type ClusterShape, type Member } from './members.js';
 
 /** The public API, as the gateway serves it. */
 export interface Api {
@@ -48,23 +21,26 @@ export interface Api {
   readonly records: RpcClient<typeof RecordServiceDefinition>;
 }
 
-const LEASE_SECONDS = 2;
+/** A driver connected to the cluster's database. */
+export type Driver = Awaited<ReturnType<typeof connectMongo>>;
 
 /** Services as processes of their own on one database, each of which can be killed, stopped and started again. */
 export class Cluster {
-  readonly members: readonly Member[];
   readonly api: Api;
+  /** Members that ended though nobody ended them. */
+  readonly deaths: string[] = [];
   readonly #running = new Map<string, ServiceProcess>();
   /** Of processes that were killed. */
   readonly #ended: Promise<void>[] = [];
+  #mongo: EmbeddedMongo;
 
   private constructor(
-    readonly folder: string,
-    readonly mongo: EmbeddedMongo,
-    members: readonly Member[],
+    private readonly folder: string,
+    mongo: EmbeddedMongo,
+    private readonly members: readonly Member[],
     apiKey: string,
   ) {
-    this.members = members;
+    this.#mongo = mongo;
     const gateway = members.find(({ name }) => name === 'gateway')?.address ?? '';
     const options = { credential: { apiKey }, defaultDeadlineMs: 30_000 };
     this.api = {
@@ -76,13 +52,10 @@ export class Cluster {
 
   static async start(shape: ClusterShape): Promise<Cluster> {
     const folder = await mkdtemp(join(tmpdir(), 'tidemark-chaos-'));
-    const mongo = await startEmbeddedMongo({
-      dataDir: join(folder, 'mongo'),
-      env: process.env,
-      log: () => undefined,
-    });
+    const mongo = await startDatabase(folder, 0);
     const apiKey = `tm_${randomBytes(8).toString('hex')}_${randomBytes(24).toString('hex')}`;
-    const cluster = new Cluster(folder, mongo, await membersOf(shape, mongo.uri, apiKey), apiKey);
+    const members = await membersOf(shape, { folder, mongoUri: mongo.uri, apiKey });
+    const cluster = new Cluster(folder, mongo, members, apiKey);
     try {
       for (const { name } of cluster.members) await cluster.launch(name);
       return cluster;
@@ -92,14 +65,14 @@ export class Cluster {
     }
   }
 
-  /** The lease of a run, in milliseconds: a process that stands still for longer has lost its runs. */
-  get leaseMs(): number {
-    return LEASE_SECONDS * 1_000;
+  /** A driver connected to the database. */
+  async driver(): Promise<Driver> {
+    return connectMongo(this.#mongo.uri, { appName: 'tidemark-chaos' });
   }
 
-  /** A driver connected to the database. */
-  async driver(): Promise<Awaited<ReturnType<typeof connectMongo>>> {
-    return connectMongo(this.mongo.uri, { appName: 'tidemark-chaos' });
+  /** The living sources that a connector serves. */
+  living(connector: string): LivingClient {
+    return new LivingClient(() => this.#member(connector).control ?? '');
   }
 
   /** Starts a member that is down, and waits until it takes calls. */
@@ -107,8 +80,7 @@ export class Cluster {
     const { main, env } = this.#member(name);
     const service = new ServiceProcess(
       { name, main, env, heapMb: 160, logFile: join(this.folder, `${name}.log`) },
-      // It is us who end them.
-      { onTrouble: () => undefined, onUnexpectedEnd: () => undefined },
+      { onTrouble: () => undefined, onUnexpectedEnd: ({ message }) => this.deaths.push(message) },
     );
     this.#running.set(name, service);
     await service.ready(new AbortController().signal);
@@ -136,11 +108,31 @@ export class Cluster {
     return () => service.signal('SIGCONT');
   }
 
+  /** Ends the database at once, as a crash would. */
+  async killDatabase(): Promise<void> {
+    const { pid } = this.#mongo;
+    process.kill(pid, 'SIGKILL');
+    while (isAlive(pid)) await sleep(20);
+    await this.#mongo.stop();
+  }
+
+  /** Starts the database again after it was killed, at the same port with its data. */
+  async launchDatabase(): Promise<void> {
+    this.#mongo = await startDatabase(this.folder, Number(new URL(this.#mongo.uri).port));
+  }
+
+  /** Lets the database stand still, and go on as if nothing had been. */
+  freezeDatabase(): () => void {
+    const { pid } = this.#mongo;
+    process.kill(pid, 'SIGSTOP');
+    return () => process.kill(pid, 'SIGCONT');
+  }
+
   async stop(): Promise<void> {
     for (const client of Object.values(this.api) as { close(): void }[]) client.close();
     await Promise.all([...this.#running.values()].toReversed().map((service) => service.stop()));
     await Promise.all(this.#ended);
-    await this.mongo.stop();
+    await this.#mongo.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -157,70 +149,15 @@ export class Cluster {
   }
 }
 
-async function membersOf(shape: ClusterShape, mongoUri: string, apiKey: string): Promise<Member[]> {
-  const {
-    connector,
-    others = [],
-    scheduling = {},
-    toStore = (_, address) => Promise.resolve(address),
-  } = shape;
-  const shared = {
-    TIDEMARK_INTERNAL_TOKEN: randomBytes(32).toString('hex'),
-    TIDEMARK_MASTER_KEY: randomBytes(32).toString('base64'),
-    TIDEMARK_LOG_LEVEL: 'info',
-  };
-  const member = async (name: string, main: string, env: Record<string, string>): Promise<Member> => {
-    const address = await freeAddress();
-    const all = { ...inherited(), ...shared, TIDEMARK_LISTEN: address, ...env };
-    return { name, main: join(ROOT, main), address, env: all };
-  };
-  const connectors = await Promise.all(
-    [connector, ...others].map(({ name, main, env }) => member(name, main, env ?? {})),
-  );
-  const numbered = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
-  const stores = await Promise.all(
-    numbered(shape.stores).map((number) =>
-      member(`store-${number}`, 'apps/store/dist/main.js', {
-        TIDEMARK_STORE_MONGODB_URI: databaseOf(mongoUri, 'store'),
-      }),
-    ),
-  );
-  const storeOf = (number: number): string => stores[number % stores.length]?.address ?? '';
-  const schedulers = await Promise.all(
-    numbered(shape.schedulers).map(async (number) =>
-      member(`scheduler-${number}`, 'apps/scheduler/dist/main.js', {
-        TIDEMARK_CONTROL_MONGODB_URI: databaseOf(mongoUri, 'control'),
-        TIDEMARK_STORE_ADDRESS: await toStore(number, storeOf(number)),
-        TIDEMARK_CONNECTORS: connectors.map(({ name, address }) => `${name}=${address}`).join(','),
-        TIDEMARK_BOOTSTRAP_API_KEY: apiKey,
-        TIDEMARK_LEASE_SECONDS: String(LEASE_SECONDS),
-        ...scheduling,
-      }),
-    ),
-  );
-  const gateway = await member('gateway', 'apps/gateway/dist/main.js', {
-    TIDEMARK_STORE_ADDRESS: storeOf(0),
-    TIDEMARK_SCHEDULER_ADDRESS: schedulers[0]?.address ?? '',
-  });
-  return [...connectors, ...stores, ...schedulers, gateway];
+function startDatabase(folder: string, port: number): Promise<EmbeddedMongo> {
+  const dataDir = join(folder, 'mongo');
+  return startEmbeddedMongo({ dataDir, port, env: process.env, log: () => undefined });
 }
 
-function inherited(): Record<string, string> {
-  const entries = Object.entries(process.env).filter(([name]) => !name.startsWith('TIDEMARK_'));
-  return Object.fromEntries(entries.map(([name, value]) => [name, value ?? '']));
-}
-
-function databaseOf(uri: string, name: string): string {
-  const address = new URL(uri);
-  address.pathname = `tidemark_${name}`;
-  return address.href;
-}
-
-/** An address that nobody listens on: it stays a member's over its restarts. */
-export async function freeAddress(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return `127.0.0.1:${port}`;
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }

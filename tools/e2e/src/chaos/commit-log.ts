@@ -1,6 +1,5 @@
-import type { Cluster } from './cluster.js';
-
-type Driver = Awaited<ReturnType<Cluster['driver']>>;
+import { storedConnection } from '../leak/store-keys.js';
+import type { Driver } from './cluster.js';
 
 /** The store's commit log of one connection as it is at rest, looked at piece by piece as it grows. */
 export class CommitLog {
@@ -12,12 +11,17 @@ export class CommitLog {
   changes = 0;
   #position = 0;
 
-  constructor(private readonly client: Driver) {}
+  constructor(
+    private readonly client: Driver,
+    private readonly connectionId: string,
+  ) {}
 
   /** Looks at what was committed since. The log has to be contiguous, and each record's versions to count from 1 without a gap. */
   async readOn(): Promise<void> {
     const commits = this.client.db('tidemark_store').collection('commits');
-    for await (const commit of commits.find({ '_id.n': { $gt: this.#position } }).sort({ _id: 1 })) {
+    const c = (await storedConnection(this.client, this.connectionId))?._id;
+    const found = commits.find({ '_id.c': c, '_id.n': { $gt: this.#position } }).sort({ _id: 1 });
+    for await (const commit of found) {
       const { n } = commit['_id'] as unknown as { n: number };
       if (commit['f'] !== this.#position + 1)
         this.faults.push(`a commit goes from ${String(commit['f'])} to ${n} after ${this.#position}`);

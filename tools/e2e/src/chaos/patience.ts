@@ -27,12 +27,13 @@ export async function patiently<T>(call: () => Promise<T>): Promise<T> {
 export async function eventually<T>(
   look: () => T | undefined | Promise<T | undefined>,
   tell: () => string | Promise<string>,
+  { pauseMs = PAUSE_MS, longestMs = LONGEST_WAIT_MS } = {},
 ): Promise<T> {
-  const end = performance.now() + LONGEST_WAIT_MS;
+  const end = performance.now() + longestMs;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
     if (performance.now() > end) throw new Error(`it never came about: ${await tell()}`);
-    await sleep(PAUSE_MS);
+    await sleep(pauseMs);
   }
 }

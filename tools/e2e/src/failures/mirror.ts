@@ -1,5 +1,5 @@
 import { ConnectionState, SyncKind, type SyncRun } from '@tidemark/contracts';
-import { ChangeWatch, toLivingRecord, type LivingRecord } from '../chaos/change-watch.js';
+import { ChangeWatch, storedRecords, type LivingRecord } from '../chaos/change-watch.js';
 import type { Cluster } from '../chaos/cluster.js';
 import { eventually, patiently } from '../chaos/patience.js';
 import type { LivingSourceControl } from '../source/living-client.js';
@@ -97,12 +97,8 @@ export class Mirror {
   }
 
   /** The live records, as the store has them. */
-  async stored(): Promise<Map<string, LivingRecord>> {
-    const found = new Map<string, LivingRecord>();
-    const request = { connectionId: this.source.name, excludeDeleted: true };
-    for await (const { records } of this.#api.records.streamRecords(request))
-      for (const record of records) found.set(record.id, toLivingRecord(record));
-    return found;
+  stored(): Promise<Map<string, LivingRecord>> {
+    return storedRecords(this.#api, this.source.name);
   }
 
   /** Waits until every change up to now was watched, and watches no more. */
