@@ -1,31 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { GONE_AFTER, MAX_BARREN_ATTEMPTS, type ConnectionState, type RunLimits } from '@tidemark/model';
+import { MAX_BARREN_ATTEMPTS, type ConnectionState, type RunLimits } from '@tidemark/model';
 import type { Cadences } from './cadences.js';
 import { connectionOf } from './connection.js';
-import type { ConnectionStates } from './connection-states.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import type { Leases, OwnedLease } from './leases.js';
 import type { Run } from './run.js';
-import { RunExecution, type ExecutionParts } from './run-execution.js';
-import { ends, settlement, type RunOutcome } from './run-outcome.js';
-import type { RunRequests } from './run-requests.js';
 import type { RunPatch } from './runs.js';
-import type { SyncPlanner } from './sync-planner.js';
+import { RunExecution, type ExecutionParts } from './run-execution.js';
+import { RunSettling, subject, type SettlingParts } from './run-settling.js';
 import { toLeaseMessage } from './store-client.js';
 import { WaitingRuns } from './waiting-runs.js';
 
 const LONGEST_POLL_MS = 5_000;
-const SETTLE_RETRY_MS = 500;
-const KEPT_RUNS = 200;
 
 /** What a worker needs. */
-export interface WorkerParts extends ExecutionParts {
+export interface WorkerParts extends ExecutionParts, SettlingParts {
   readonly leases: Leases;
-  readonly requests: RunRequests;
-  readonly states: ConnectionStates;
+  /** As both have it. */
   readonly cadences: Cadences;
-  readonly planner: Pick<SyncPlanner, 'replan'>;
   readonly leaseMs: number;
   /** Runs that one process works on at once. */
   readonly slots: number;
@@ -42,9 +34,11 @@ export class SyncWorker {
   private wakeUp: () => void = () => undefined;
   private poked = false;
   private readonly waiting: WaitingRuns;
+  private readonly settling: RunSettling;
 
   constructor(private readonly parts: WorkerParts) {
     this.waiting = new WaitingRuns(parts.runs, parts.limits);
+    this.settling = new RunSettling(parts, () => this.poke());
   }
 
   start(): void {
@@ -159,27 +153,12 @@ export class SyncWorker {
       run.state === 'RUNNING' ? 'run taken over' : 'run started',
     );
     if (begun.barren.attempts >= MAX_BARREN_ATTEMPTS) {
-      await this.abandon(begun, lease);
+      await this.settling.abandon(begun);
+      await leases.release(lease);
       return false;
     }
     this.launch(begun, lease);
     return true;
-  }
-
-  /** Ends a run that takes its worker down, each time, where others would go on with it for ever. */
-  private async abandon(run: Run, lease: OwnedLease): Promise<void> {
-    const error = {
-      reason: 'RUN_ABANDONED',
-      message:
-        `the process that worked on it died ${run.barren.attempts} times in a row before it committed a page; ` +
-        'look into the logs of the scheduler, then run the sync again',
-    };
-    this.parts.logger.error({ ...subject(run), attempts: run.barren.attempts }, 'run abandoned');
-    const endTime = new Date();
-    await this.parts.runs.progress(run, { state: 'FAILED', error, endTime, request: undefined });
-    await this.parts.cadences.failed(run, endTime);
-    this.parts.planner.replan(connectionOf(run));
-    await this.parts.leases.release(lease);
   }
 
   private launch(run: Run, lease: OwnedLease): void {
@@ -207,78 +186,10 @@ export class SyncWorker {
       told.catch(() => undefined);
       const { outcome, unwritten, effort } = await execution.execute();
       await told;
-      const patch = settlement({ ...run, effort }, outcome, new Date());
-      this.log(run, outcome, patch);
-      if (patch !== undefined) await this.settle(run, { ...unwritten, ...patch }, outcome, keeper.signal);
+      await this.settling.settle({ ...run, effort }, outcome, unwritten, keeper.signal);
     } finally {
       await keeper.release();
     }
-  }
-
-  /** Writes what became of the run. Should the lease run out first, the next worker finds it out from the store. */
-  private async settle(run: Run, patch: RunPatch, outcome: RunOutcome, lost: AbortSignal): Promise<void> {
-    const { state, endTime, certificate } = patch;
-    // Before the run ends: should a crash come between, whoever finishes it then tells it again.
-    if (state === 'SUCCEEDED' && endTime !== undefined) {
-      const isCertified = certificate?.certified === true;
-      await this.untilWritten(run, lost, () => this.parts.cadences.succeeded(run, endTime, isCertified));
-      if (patch.lateArrivals !== undefined) {
-        const { count } = patch.lateArrivals;
-        await this.untilWritten(run, lost, () => this.parts.cadences.checked(run, count));
-      }
-    }
-    const written = await this.untilWritten(run, lost, () => this.write(run, patch));
-    if (written !== undefined) await this.untilWritten(run, lost, () => this.followUp(run, patch, outcome));
-  }
-
-  /** A pause holds only if nobody took it back since the work stopped for it: then the run goes on. */
-  private async write(run: Run, patch: RunPatch): Promise<Run | undefined> {
-    const { runs } = this.parts;
-    if (patch.state !== 'PAUSED') return runs.progress(run, patch);
-    return (
-      (await runs.progress(run, patch, 'PAUSE')) ?? (await runs.progress(run, { ...patch, state: 'WAITING' }))
-    );
-  }
-
-  private async untilWritten<T>(run: Run, lost: AbortSignal, write: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await write();
-      } catch (error) {
-        if (lost.aborted) throw error;
-        this.parts.logger.warn({ ...subject(run), error }, 'the state of a run could not be written yet');
-        await sleep(SETTLE_RETRY_MS);
-      }
-    }
-  }
-
-  private async followUp(run: Run, patch: RunPatch, outcome: RunOutcome): Promise<void> {
-    const { runs, requests, states, cadences } = this.parts;
-    const verdict = outcome.kind === 'FAILED' ? outcome.verdict : undefined;
-    if (verdict?.action === 'START_OVER') await requests.startOver(run);
-    if (verdict?.action === 'STAND')
-      await states.stand(connectionOf(run), verdict.event, patch.error?.message ?? '');
-    if (verdict?.action === 'RETRY') setTimeout(() => this.poke(), verdict.delayMs).unref();
-    if (patch.state === 'FAILED') {
-      const failures = await cadences.failed(run, patch.endTime ?? new Date());
-      // A file may be away for a while; an account that is gone stays so.
-      if (patch.error?.reason === 'SOURCE_GONE' && failures >= GONE_AFTER)
-        await states.stand(connectionOf(run), 'SOURCE_GONE', patch.error.message);
-    }
-    if (patch.state !== 'WAITING') this.parts.planner.replan(connectionOf(run));
-    if (ends(patch)) await runs.prune(run, KEPT_RUNS);
-  }
-
-  private log(run: Run, outcome: RunOutcome, patch: RunPatch | undefined): void {
-    const { logger } = this.parts;
-    if (outcome.kind !== 'FAILED') {
-      logger.info({ ...subject(run), state: patch?.state }, 'run left');
-      return;
-    }
-    const { error, verdict } = outcome;
-    const fields = { ...subject(run), error, verdict: verdict.action };
-    if (verdict.action === 'RETRY' || verdict.action === 'DROP') logger.warn(fields, 'run interrupted');
-    else logger.error(fields, 'run failed');
   }
 }
 
@@ -290,8 +201,4 @@ function setAside({ request }: Run, state: ConnectionState | undefined): RunPatc
     return { state: 'CANCELLED', endTime: new Date(), request: undefined, note };
   }
   return { state: 'PAUSED', request: undefined, note: 'the connection is paused' };
-}
-
-function subject({ id, tenantId, connectionId, model, kind }: Run): object {
-  return { run: id, tenant: tenantId, connection: connectionId, model, kind };
 }
