@@ -32,7 +32,8 @@ afterAll(async () => {
   await Promise.all(stores.map((store) => store.stop()));
   await Promise.all(databases.map(({ client }) => client.close()));
   await set.stop();
-});
+  // After the last kill it may take the set a while to find a new primary, which those who end want to tell so.
+}, 180_000);
 
 let turn = 0;
 /** Any instance does: each outage leads to another one. */

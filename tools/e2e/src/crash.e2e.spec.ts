@@ -8,6 +8,11 @@ import { expectDone, until, World } from './world.js';
 // Any process may be killed at any instant of a sync: started again, the run ends and the store equals the file.
 
 const COUNT = 30_000;
+/** The crash harness kills the others, too, with a source of its own. */
+const STRUCK =
+  process.env['TIDEMARK_LONG'] === '1'
+    ? ['scheduler', 'store', 'connector-file', 'gateway']
+    : ['scheduler', 'connector-file'];
 let world: World;
 
 beforeAll(async () => {
@@ -49,9 +54,9 @@ async function checkLog(): Promise<void> {
   }
 }
 
-describe.each(['scheduler', 'store', 'connector-file', 'gateway'])('a sync whose %s is killed', (service) => {
+describe.each(STRUCK)('a sync whose %s is killed', (service) => {
   it('goes on after the restart, and the store equals the file', async () => {
-    const level = ['scheduler', 'store', 'connector-file', 'gateway'].indexOf(service) + 1;
+    const level = STRUCK.indexOf(service) + 1;
     await writeSource(level);
     if (level === 1) {
       const models = { big: { file: 'big.jsonl', primaryKey: ['id'] } };

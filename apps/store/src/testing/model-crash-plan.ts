@@ -106,10 +106,11 @@ export class CrashCounts {
     this.#landed.set(label, (this.#landed.get(label) ?? 0) + 1);
   }
 
-  /** Steps of a commit at which no process was killed. */
+  /** Steps of a commit at which no process was killed, neither before nor after. */
   get missed(): string[] {
-    const wanted = COMMIT_STEPS.flatMap((step) => [`before ${step}`, `after ${step}`]);
-    return wanted.filter((label) => !this.#landed.has(label));
+    return COMMIT_STEPS.filter(
+      (step) => !this.#landed.has(`before ${step}`) && !this.#landed.has(`after ${step}`),
+    );
   }
 
   get summary(): string {
