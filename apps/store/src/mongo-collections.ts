@@ -212,6 +212,13 @@ export interface RunDocument {
   certificate?: CertificateDocument;
 }
 
+/** What a full sync changed that no other run has brought. */
+export interface SuspectsDocument {
+  ids: string[];
+  /** The connection's sequence when that sync ended: what a delta that began before has read may be older than its changes. */
+  since: number;
+}
+
 /** What the delta after a full run is to be checked for. */
 export interface DeltaCheck {
   /** Whether deltas tell of deletes, too. */
@@ -266,7 +273,7 @@ export interface ModelDocument {
   /** Whether a delta or webhook ever completed. */
   followed?: boolean;
   /** Of what the newest full sync changed, ids that no delta or webhook has brought: what the next delta does not either came late. */
-  suspects?: string[];
+  suspects?: SuspectsDocument;
 }
 
 export interface QuarantineDocument {

@@ -13,6 +13,7 @@ import {
   type ModelDocument,
   type RunDocument,
   type StoreDatabase,
+  type SuspectsDocument,
 } from './mongo-collections.js';
 import { retryConflicts } from './mongo-committer.js';
 import type { MongoConnections } from './mongo-connections.js';
@@ -123,7 +124,7 @@ export class MongoFinisher {
   ): Promise<RunDocument> {
     const model = await this.db.models.findOne({ _id: modelKey(run.c, run.m) });
     const after: RunDocument = { ...run, ...$set };
-    const late = run.kind === DELTA && complete ? model?.suspects : undefined;
+    const late = complete ? lateArrivals(run, model) : undefined;
     const suspects = complete ? await this.#suspects(after, model) : undefined;
     const clock = await this.db.clocks.findOne({ _id: run.c });
     const first = after.certificate?.certified === true && model?.certified !== true;
@@ -131,8 +132,9 @@ export class MongoFinisher {
     const part = { ...NO_WRITES, model: run.m, runId: run.run, cause: run.kind, marks };
     const commit = this.writer.prepare(connection, clock?.seq ?? 0, [part]);
     const done = await withTransaction(this.db.client, async (session) => {
-      await this.writer.write(session, commit);
-      await this.#markModel(after, model, modelUpdate(after, model, complete, suspects), session);
+      const since = await this.writer.write(session, commit);
+      const found = suspects && { ids: suspects, since };
+      await this.#markModel(after, model, modelUpdate(after, model, complete, found), session);
       const ended = { ...$set, ...(late ? { late } : {}), state: 'DONE' as const };
       return this.runs.advance(run, { $set: ended, $unset: { heldDeletes: 1 } }, session);
     });
@@ -167,12 +169,22 @@ export class MongoFinisher {
   }
 }
 
+/** Whether a run is the delta that a full run before it left to be checked: one that began after that had ended. */
+function isChecked({ kind, startSequence }: RunDocument, model: ModelDocument | null): boolean {
+  return kind === DELTA && model?.suspects !== undefined && startSequence > model.suspects.since;
+}
+
+/** What a complete run should have brought; undefined unless it is checked. */
+function lateArrivals(run: RunDocument, model: ModelDocument | null): string[] | undefined {
+  return isChecked(run, model) ? model?.suspects?.ids : undefined;
+}
+
 /** What a run's end changes in its model. `suspects`: for the delta after a full run that leaves deltas as they were. */
 function modelUpdate(
   run: RunDocument,
   model: ModelDocument | null,
   complete: boolean,
-  suspects: string[] | undefined,
+  suspects: SuspectsDocument | undefined,
 ): UpdateFilter<ModelDocument> {
   const $set: Partial<ModelDocument> = suspects === undefined ? {} : { suspects };
   if (run.certificate?.certified === true && model?.certified !== true) $set.certified = true;
@@ -183,7 +195,8 @@ function modelUpdate(
       : run.kind === DELTA && complete;
   if (starts && run.deltaCheckpoint !== undefined) $set.deltaCheckpoint = run.deltaCheckpoint;
   if (complete && (run.kind === DELTA || run.kind === WEBHOOK)) $set.followed = true;
-  const forgets = starts && model?.suspects !== undefined;
+  const forgets =
+    run.kind === FULL ? starts && model?.suspects !== undefined : complete && isChecked(run, model);
   return {
     ...(Object.keys($set).length > 0 ? { $set } : {}),
     ...(forgets ? { $unset: { suspects: 1 } } : {}),

@@ -36,8 +36,8 @@ export class MongoLateArrivals {
   /** Takes what a delta or webhook brings off the suspects. Whether its page is committed in the end does not matter: the source told. */
   async brought(run: Pick<RunDocument, 'c' | 'm'>, ids: readonly string[]): Promise<void> {
     const _id = modelKey(run.c, run.m);
-    const filter = { _id, 'suspects.0': { $exists: true } };
+    const filter = { _id, 'suspects.ids.0': { $exists: true } };
     if ((await this.db.models.findOne(filter, { projection: { _id: 1 } })) === null) return;
-    await this.db.models.updateOne(filter, { $pull: { suspects: { $in: [...ids] } } });
+    await this.db.models.updateOne(filter, { $pull: { 'suspects.ids': { $in: [...ids] } } });
   }
 }

@@ -91,6 +91,17 @@ describe('after a full sync, the next delta', () => {
     expect((await delta('delta-3', [employee('c', 2)])).late).toEqual({ count: 1n, ids: ['d'] });
   });
 
+  it('is not asked for what the source changed after it was read, if a full sync went on meanwhile', async () => {
+    const early = await writer.begin('employees', 'delta-2', SyncKind.DELTA);
+    await early.page([employee('a', 2)]);
+    await full('full-2', [employee('a', 2), employee('b', 2), employee('c')]);
+    await early.page([]);
+    expect(await end(early, 'end of delta-2')).toBeUndefined();
+    const { from, late } = await delta('delta-3', [employee('b', 2)]);
+    expect(from).toBe('end of delta-2');
+    expect(late).toEqual({ count: 0n, ids: [] });
+  });
+
   it('goes on from a full sync that leaves nothing to check, and forgets what was', async () => {
     await full('full-2', changed);
     await full('full-3', [employee('a', 3)], { check: false });
