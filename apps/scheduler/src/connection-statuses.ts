@@ -1,5 +1,5 @@
 import type { ConnectionStatus, ModelStatistics, ModelStatus } from '@tidemark/contracts';
-import { explainSync, isTidemarkError, type PlannedSync, type SyncPlan } from '@tidemark/model';
+import { cadenceOf, explainSync, isTidemarkError, type PlannedSync, type SyncPlan } from '@tidemark/model';
 import type { BreakerState } from '@tidemark/runtime';
 import type { Cadences } from './cadences.js';
 import { connectionKey, type Connection, type ConnectionKey } from './connection.js';
@@ -156,13 +156,13 @@ function toModelStatus(
   const next = (kind: PlannedSync['kind']) =>
     plan.next.find((each) => each.model === model && each.kind === kind);
   const [full, delta, run] = [next('FULL'), next('DELTA'), newest.get(model)];
-  const overlapMs = cadences.find((each) => each.model === model && each.kind === 'DELTA')?.overlap?.ms ?? 0;
+  const overlapMs = cadenceOf(cadences, model, 'DELTA')?.overlap?.ms ?? 0;
   const told = (each: Run) => summarize(each, now, waitNote(each, unfinished));
   return {
     model,
     recordCount: counts?.recordCount ?? 0n,
     quarantinedCount: counts?.quarantinedCount ?? 0n,
-    lastFullTime: cadences.find((each) => each.model === model && each.kind === 'FULL')?.lastCertified,
+    lastFullTime: cadenceOf(cadences, model, 'FULL')?.lastCertified,
     nextFullTime: full?.time,
     nextDeltaTime: delta?.time,
     nextFullReason: full === undefined ? '' : explainSync(now, full),

@@ -1,4 +1,4 @@
-import { adaptOverlap, NO_OVERLAP, type SyncKind } from '@tidemark/model';
+import { adaptOverlap, cadenceOf, NO_OVERLAP, type SyncKind } from '@tidemark/model';
 import { isDuplicateKey } from '@tidemark/mongo';
 import type { UpdateFilter } from 'mongodb';
 import type { Cadences, SyncCadence } from './cadences.js';
@@ -67,7 +67,7 @@ export class MongoCadences implements Cadences {
     const path = pathOf(run);
     const { model, kind } = run;
     const found = await this.find(connectionOf(run));
-    const { overlap } = found?.find((each) => each.model === model && each.kind === kind) ?? {};
+    const { overlap } = cadenceOf(found ?? [], model, kind) ?? {};
     await this.db.cadences.updateOne(
       // Each check counts once, however often it is told.
       { ...filterOf(connectionOf(run)), [`${path}.lastChecked`]: { $ne: run.id } },
@@ -93,7 +93,7 @@ export class MongoCadences implements Cadences {
     );
     const { model, kind } = run;
     const found = await this.find(connectionOf(run));
-    return found?.find((each) => each.model === model && each.kind === kind)?.failuresInARow ?? 1;
+    return cadenceOf(found ?? [], model, kind)?.failuresInARow ?? 1;
   }
 
   async keepOnly(connection: ConnectionKey, models: readonly string[]): Promise<void> {

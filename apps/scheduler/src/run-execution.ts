@@ -1,5 +1,12 @@
 import type { BeginRunResponse, DeltaCheck, Lease, Page, ReadEnd, SourceWait } from '@tidemark/contracts';
-import { budgetKind, checksDeltas, isTidemarkError, mayYield, type TidemarkError } from '@tidemark/model';
+import {
+  budgetKind,
+  cadenceOf,
+  checksDeltas,
+  isTidemarkError,
+  mayYield,
+  type TidemarkError,
+} from '@tidemark/model';
 import type { Logger } from '@tidemark/runtime';
 import type { Cadences, SyncCadence } from './cadences.js';
 import { connectionOf, type Connection } from './connection.js';
@@ -230,8 +237,7 @@ export class RunExecution {
   private async overlapMs(): Promise<number | undefined> {
     const { model, kind } = this.run;
     if (kind !== 'DELTA') return undefined;
-    const known = await this.cadences();
-    const ms = known.find((each) => each.model === model && each.kind === kind)?.overlap?.ms ?? 0;
+    const ms = cadenceOf(await this.cadences(), model, kind)?.overlap?.ms ?? 0;
     return ms > 0 ? ms : undefined;
   }
 

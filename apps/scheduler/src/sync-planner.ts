@@ -1,4 +1,5 @@
 import {
+  cadenceOf,
   isPushHealthy,
   planSyncs,
   syncIntervals,
@@ -176,7 +177,7 @@ function scheduledModels(
 ): ScheduledModel[] {
   return scope.models.map(({ model }) => {
     const capabilities = catalogue.find(({ name }) => name === model)?.capabilities;
-    const webhooks = cadences.find((each) => each.model === model && each.kind === 'WEBHOOK');
+    const webhooks = cadenceOf(cadences, model, 'WEBHOOK');
     return {
       name: model,
       delta: capabilities?.delta ?? false,

@@ -14,6 +14,9 @@ const RUNS = Number(TIDEMARK_RUNS ?? (TIDEMARK_LONG === '1' ? 5_000 : ENOUGH_RUN
 const SEED = Number(TIDEMARK_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Stories at a time, each on two stores and a database of its own: one waits for the disk while another computes. */
 const LANES = 4;
+/** Further lanes of so many stories, one after the other, are played as long as there is a place where no process was killed. */
+const FURTHER_RUNS = 25;
+const MOST_LANES = 12;
 
 const crashes = new CrashCounts();
 const databases: TestDatabase[] = [];
@@ -61,7 +64,11 @@ describe('a store of two processes on one database', () => {
       );
       const seconds = Math.round((performance.now() - began) / 1_000);
       process.stdout.write(`store model: ${worlds} stories in ${seconds} s; killed ${crashes.summary}\n`);
-      if (RUNS >= ENOUGH_RUNS && TIDEMARK_PATH === undefined) expect(crashes.missed).toEqual([]);
+      if (RUNS < ENOUGH_RUNS || TIDEMARK_PATH !== undefined) return;
+      // Where crashes land is chance: a place that was missed is sought with a few stories more.
+      for (let lane = lanes; lane < MOST_LANES && crashes.missed.length > 0; lane++)
+        await runLane(lane, FURTHER_RUNS);
+      expect(crashes.missed).toEqual([]);
     },
     60_000 + RUNS * 10_000,
   );

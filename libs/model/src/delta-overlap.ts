@@ -1,4 +1,4 @@
-import type { Cadence } from './sync-policy.js';
+import { cadenceOf, type Cadence } from './sync-policy.js';
 import type { SyncKind, SyncTrigger } from './sync-run.js';
 
 /** How far before their bound a model's deltas read again (R10), as late arrivals have shown. */
@@ -44,8 +44,7 @@ export function checksDeltas(
   cadences: readonly Cadence[],
 ): boolean {
   if (kind !== 'FULL' || trigger === 'BACKFILL' || startedOver) return false;
-  const of = (wanted: SyncKind) => cadences.find((each) => each.model === model && each.kind === wanted);
-  const [full, delta] = [of('FULL'), of('DELTA')];
+  const [full, delta] = [cadenceOf(cadences, model, 'FULL'), cadenceOf(cadences, model, 'DELTA')];
   if (delta?.lastSuccess === undefined || delta.failuresInARow > 0) return false;
   return full?.lastSuccess === undefined || delta.lastSuccess > full.lastSuccess;
 }

@@ -99,6 +99,15 @@ export function planSyncs(now: Date, facts: SyncFacts): SyncPlan {
   return { due, next, wakeTime: new Date(Math.min(now.getTime() + LONGEST_SLEEP_MS, ...wakes)) };
 }
 
+/** The cadence of one kind of a model, if there is one. */
+export function cadenceOf<C extends Pick<Cadence, 'model' | 'kind'>>(
+  cadences: readonly C[],
+  model: string,
+  kind: SyncKind,
+): C | undefined {
+  return cadences.find((each) => each.model === model && each.kind === kind);
+}
+
 /** Whether a model's webhooks have proven that they come: one was followed within a day, and none failed since. */
 export function isPushHealthy(now: Date, webhooks: Cadence | undefined): boolean {
   const last = webhooks?.lastSuccess;
@@ -135,7 +144,7 @@ function plan(now: Date, facts: SyncFacts, interval: SyncInterval): PlannedSync 
     case 'WAITING':
       return { ...interval, time: now, cause: { is: state } };
     case 'RUNNING': {
-      const last = cadenceOf(facts, interval)?.lastStart;
+      const last = cadenceOf(facts.cadences, interval.model, interval.kind)?.lastStart;
       const time = sync.time === undefined || sync.time < now ? now : sync.time;
       return { ...interval, time, cause: { is: state, ...(last === undefined ? {} : { since: last }) } };
     }
@@ -148,9 +157,9 @@ function plan(now: Date, facts: SyncFacts, interval: SyncInterval): PlannedSync 
 
 /** Its time as if there always were a scheduler at work. */
 function inTime(facts: SyncFacts, interval: SyncInterval): PlannedSync & { readonly time?: Date } {
-  const cadence = cadenceOf(facts, interval);
+  const cadence = cadenceOf(facts.cadences, interval.model, interval.kind);
   const started = later(cadence?.lastRequest, cadence?.lastStart);
-  const full = interval.kind === 'DELTA' ? cadenceOf(facts, interval, 'FULL') : undefined;
+  const full = interval.kind === 'DELTA' ? cadenceOf(facts.cadences, interval.model, 'FULL') : undefined;
   if (interval.kind === 'DELTA' && cadence?.lastSuccess === undefined && lacksFull(facts, interval, full))
     return { ...interval, cause: { is: 'NO_FULL_YET' } };
   const covered = coveredFrom(full);
@@ -215,14 +224,6 @@ function standing(
     if (found !== 'WAITING') found = run.state;
   }
   return found;
-}
-
-function cadenceOf(
-  { cadences }: SyncFacts,
-  { model, kind }: SyncInterval,
-  ofKind: SyncKind = kind,
-): Cadence | undefined {
-  return cadences.find((each) => each.model === model && each.kind === ofKind);
 }
 
 function spread({ connection }: SyncFacts, { model, kind }: SyncInterval): number {

@@ -3,16 +3,16 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CommitLog } from './chaos/commit-log.js';
+import { IS_LONG } from './long.js';
 import { expectDone, until, World } from './world.js';
 
 // Any process may be killed at any instant of a sync: started again, the run ends and the store equals the file.
 
 const COUNT = 30_000;
 /** The crash harness kills the others, too, with a source of its own. */
-const STRUCK =
-  process.env['TIDEMARK_LONG'] === '1'
-    ? ['scheduler', 'store', 'connector-file', 'gateway']
-    : ['scheduler', 'connector-file'];
+const STRUCK = IS_LONG
+  ? ['scheduler', 'store', 'connector-file', 'gateway']
+  : ['scheduler', 'connector-file'];
 let world: World;
 
 beforeAll(async () => {

@@ -106,11 +106,10 @@ export class CrashCounts {
     this.#landed.set(label, (this.#landed.get(label) ?? 0) + 1);
   }
 
-  /** Steps of a commit at which no process was killed, neither before nor after. */
+  /** Steps of a commit at which no process was killed. */
   get missed(): string[] {
-    return COMMIT_STEPS.filter(
-      (step) => !this.#landed.has(`before ${step}`) && !this.#landed.has(`after ${step}`),
-    );
+    const wanted = COMMIT_STEPS.flatMap((step) => [`before ${step}`, `after ${step}`]);
+    return wanted.filter((label) => !this.#landed.has(label));
   }
 
   get summary(): string {

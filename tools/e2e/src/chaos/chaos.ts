@@ -5,6 +5,7 @@ import type { LivingSourceControl } from '../source/living-client.js';
 import type { LivingRecord } from './change-watch.js';
 import { Cluster, type Driver } from './cluster.js';
 import type { Fault } from './fault-plan.js';
+import { askFor, connectLiving } from './living-connection.js';
 import type { ClusterShape } from './members.js';
 import { eventually, patiently } from './patience.js';
 import { Witness } from './witness.js';
@@ -49,7 +50,7 @@ export class Chaos {
       MODEL,
       Array.from({ length: RECORDS }, (_, i) => ({ id: `r-${i}`, fields: { text: '' } })),
     );
-    const runIds = await connect(cluster, deltaSeconds);
+    const runIds = await connectLiving(cluster.api, { id: NAME, fullEvery: 0, deltaEvery: deltaSeconds });
     const witness = new Witness(cluster.api, driver, NAME);
     const chaos = new Chaos(cluster, source, witness, driver.db('tidemark_control'), async () => {
       await witness.stop();
@@ -93,9 +94,8 @@ export class Chaos {
   }
 
   /** Asks for a run; gives back its id. */
-  async ask(kind: SyncKind): Promise<string> {
-    const { runs } = await patiently(() => this.cluster.api.syncs.runSync({ connectionId: NAME, kind }));
-    return runs[0]?.id ?? '';
+  ask(kind: SyncKind): Promise<string> {
+    return askFor(this.cluster.api, NAME, kind);
   }
 
   /** Waits until a run ended; gives it back. */
@@ -131,17 +131,4 @@ export class Chaos {
     await sleep(forMs);
     await this.cluster.launch(member);
   }
-}
-
-async function connect({ api }: Cluster, deltaSeconds: number): Promise<readonly string[]> {
-  const seconds = (count: number) => ({ seconds: BigInt(count), nanos: 0 });
-  const { runIds } = await api.connections.createConnection({
-    spec: {
-      id: NAME,
-      connector: 'living',
-      config: Buffer.from(JSON.stringify({ source: NAME })),
-      schedule: { fullInterval: seconds(0), deltaInterval: seconds(deltaSeconds) },
-    },
-  });
-  return runIds;
 }

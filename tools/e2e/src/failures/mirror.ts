@@ -1,6 +1,7 @@
 import { ConnectionState, SyncKind, type SyncRun } from '@tidemark/contracts';
 import { ChangeWatch, storedRecords, type LivingRecord } from '../chaos/change-watch.js';
 import type { Cluster } from '../chaos/cluster.js';
+import { askFor, connectLiving } from '../chaos/living-connection.js';
 import { eventually, patiently } from '../chaos/patience.js';
 import type { LivingSourceControl } from '../source/living-client.js';
 
@@ -26,17 +27,10 @@ export class Mirror {
 
   /** Connects, and waits for the first sync. */
   static async start(parts: MirrorParts): Promise<Mirror> {
-    const { name } = parts.source;
-    const off = { seconds: 0n, nanos: 0 };
-    const { runIds } = await parts.cluster.api.connections.createConnection({
-      spec: {
-        id: name,
-        connector: parts.connector,
-        config: Buffer.from(JSON.stringify({ source: name })),
-        schedule: { fullInterval: off, deltaInterval: off },
-        guard: { maxDeletedShare: parts.maxDeletedShare, minDeletedRecords: 0 },
-      },
-    });
+    const { cluster, connector, source, maxDeletedShare } = parts;
+    const guard = { maxDeletedShare, minDeletedRecords: 0 };
+    const plan = { id: source.name, connector, fullEvery: 0, deltaEvery: 0, guard };
+    const runIds = await connectLiving(cluster.api, plan);
     const mirror = new Mirror(parts);
     for (const id of runIds) await mirror.settled(id);
     return mirror;
@@ -47,9 +41,8 @@ export class Mirror {
   }
 
   /** Asks for a run; gives back its id. */
-  async ask(kind: SyncKind): Promise<string> {
-    const { runs } = await patiently(() => this.#api.syncs.runSync({ connectionId: this.source.name, kind }));
-    return runs[0]?.id ?? '';
+  ask(kind: SyncKind): Promise<string> {
+    return askFor(this.#api, this.source.name, kind);
   }
 
   /** Waits until a run ended, or until a person has to do something about it. */

@@ -1,5 +1,6 @@
 import { eventually } from '../chaos/patience.js';
 import { Cluster, type Driver } from '../chaos/cluster.js';
+import { connectLiving, type LivingConnection } from '../chaos/living-connection.js';
 import type { ClusterShape } from '../chaos/members.js';
 import type { Behaviour, Changing } from '../source/deed.js';
 import type { LivingSourceControl } from '../source/living-client.js';
@@ -13,17 +14,10 @@ const LOOK_EVERY_MS = 300;
 /** What a machine that is busy with much else takes for 500 syncs. */
 const LONGEST_WAIT_MS = 240_000;
 
-/** A connection to a living source of the same name. */
-export interface MirrorPlan {
-  readonly id: string;
-  readonly connector?: string;
-  /** In seconds; 0: never by itself. */
-  readonly fullEvery: number;
-  readonly deltaEvery: number;
+/** A connection to a living source, and what that is like. */
+export interface MirrorPlan extends LivingConnection {
   readonly records: number;
   readonly behaviour?: Partial<Behaviour>;
-  /** Its first sync is the schedule's. */
-  readonly withoutSync?: boolean;
 }
 
 /** A connection, and its source. */
@@ -99,12 +93,7 @@ export class Fleet {
       MODEL,
       Array.from({ length: records }, (_, i) => ({ id: `r-${i}`, fields })),
     );
-    const schedule = { fullInterval: seconds(plan.fullEvery), deltaInterval: seconds(plan.deltaEvery) };
-    const config = Buffer.from(JSON.stringify({ source: id }));
-    await this.cluster.api.connections.createConnection({
-      spec: { id, connector, config, schedule },
-      withoutSync: plan.withoutSync ?? false,
-    });
+    await connectLiving(this.cluster.api, plan);
     return { plan, source };
   }
 }
@@ -126,8 +115,4 @@ export async function inParallel<T, R>(
 /** The keys of a mirror's scheduled runs. */
 export function keysOf({ id, fullEvery, deltaEvery }: MirrorPlan): string[] {
   return [...(fullEvery > 0 ? [`${id} FULL`] : []), ...(deltaEvery > 0 ? [`${id} DELTA`] : [])];
-}
-
-function seconds(count: number): { seconds: bigint; nanos: number } {
-  return { seconds: BigInt(count), nanos: 0 };
 }

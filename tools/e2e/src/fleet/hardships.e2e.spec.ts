@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MODEL } from './fleet.js';
+import { IS_LONG } from '../long.js';
 import { Outage } from './outage.js';
 import { SickWard, summaryOf } from './sick-ward.js';
 
@@ -11,8 +12,6 @@ import { SickWard, summaryOf } from './sick-ward.js';
 //   of another connector is gone. One scheduler has to deal with all of them within its default limits: the others keep their intervals.
 
 const AWAY_MS = 60_000;
-const { TIDEMARK_LONG } = process.env;
-const IS_LONG = TIDEMARK_LONG === '1';
 const KINDS = IS_LONG ? (['killed', 'frozen'] as const) : (['killed'] as const);
 /** Beside other tests everything is late by itself. */
 const LATEST_SHARE = IS_LONG ? 1.1 : 2;

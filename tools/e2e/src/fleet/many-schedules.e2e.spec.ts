@@ -2,13 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { eventually } from '../chaos/patience.js';
 import { storedRecords } from '../chaos/change-watch.js';
 import { Fleet, inParallel, keysOf, MODEL, type MirrorPlan } from './fleet.js';
+import { IS_LONG } from '../long.js';
 import { timingFaults, type KeptRun } from './kept-runs.js';
 
 // Three schedulers share many schedules while they are restarted one after the other, and one is killed: each sync comes when it is
 // due, once, and none is forgotten.
 
-const { TIDEMARK_LONG } = process.env;
-const IS_LONG = TIDEMARK_LONG === '1';
 const CONNECTIONS = IS_LONG ? 500 : 150;
 const INTERVAL_S = IS_LONG ? 30 : 12;
 const LOOK_EVERY_MS = 300;

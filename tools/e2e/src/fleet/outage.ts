@@ -1,9 +1,9 @@
 import { Witness } from '../chaos/witness.js';
+import { IS_LONG } from '../long.js';
 import { Fleet } from './fleet.js';
 import { startOf } from './kept-runs.js';
 
-const { TIDEMARK_LONG } = process.env;
-const MIRRORS = TIDEMARK_LONG === '1' ? 40 : 4;
+const MIRRORS = IS_LONG ? 40 : 4;
 const SHAPE = { schedulers: 2, stores: 1, connectors: ['living'] };
 const plans = Array.from({ length: MIRRORS }, (_, index) => ({
   id: `sea-${index}`,

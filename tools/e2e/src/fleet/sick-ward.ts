@@ -1,12 +1,12 @@
 import type { ConnectionStatus, ModelStatus } from '@tidemark/contracts';
 import { eventually } from '../chaos/patience.js';
+import { IS_LONG } from '../long.js';
 import { Fleet, type Mirror, type MirrorPlan } from './fleet.js';
 import { intervals } from './kept-runs.js';
 
-const { TIDEMARK_LONG } = process.env;
 const INTERVAL_S = 6;
 /** Intervals that each of the 17 is watched for, before and beside the sick ones. */
-const [BEFORE, BESIDE] = TIDEMARK_LONG === '1' ? [10, 60] : [3, 8];
+const [BEFORE, BESIDE] = IS_LONG ? [10, 60] : [3, 8];
 const SHAPE = { schedulers: 1, stores: 1, connectors: ['living', 'doomed'] };
 const plan = (id: string, connector = 'living'): MirrorPlan => ({
   id,
